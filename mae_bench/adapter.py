@@ -1,0 +1,169 @@
+"""The contract between the harness and a model. Imports torch and nothing of ours.
+
+A whole adapter is a subclass of `Adapter` that calls `super().__init__(data, preset)` and answers `fit` (or `loss`,
+which the default `fit` asks for), `importance_terms` and `encode`. All log-probabilities are in nats and summed over
+the dimensions of an image. The harness owns everything else: the split, the test bits, the estimator, the seeds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+Likelihood = Literal["bernoulli", "discretized_logistic_mixture"]
+
+
+class NotSupported(Exception):
+    """A question that this model cannot answer; its message is the reason that the record then states."""
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a model is told about the data before it sees any.
+
+    shape: (channels, height, width). likelihood: the observation model of the task. train_size: the number of training
+    images. classes: the number of labels (a model never sees a label).
+    """
+
+    shape: tuple[int, int, int]
+    likelihood: Likelihood
+    train_size: int
+    classes: int
+
+    @property
+    def dimensions(self) -> int:
+        """C x H x W: the divisor of bits/dim and the multiplier of free bits."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class ImportanceTerms:
+    """log p(x|z_k), log p(z_k) and log q(z_k|x) for z_k drawn from q(z|x): each [B, K], nats.
+
+    A model with an exact likelihood answers with K equal columns (log p(x), 0 and 0).
+    """
+
+    log_likelihood: Tensor
+    log_prior: Tensor
+    log_posterior: Tensor
+
+    @property
+    def log_weights(self) -> Tensor:
+        """log w_k = log p(x|z_k) + log p(z_k) - log q(z_k|x): [B, K], nats."""
+        return self.log_likelihood + self.log_prior - self.log_posterior
+
+
+@dataclass(frozen=True)
+class Loss:
+    """total: the scalar to minimise, nats an image; terms: its named scalar parts, for the training curve.
+
+    Terms named "reconstruction_error" and "kl" are shown on the progress line.
+    """
+
+    total: Tensor
+    terms: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class DiagonalGaussian:
+    """A Gaussian with independent dimensions; mean, log_variance: [B, D]."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+    def sample(self, count: int) -> Tensor:
+        """`count` reparameterised draws for each row: [B, count, D]."""
+        noise = torch.randn(
+            self.mean.shape[0], count, self.mean.shape[1], device=self.mean.device, dtype=self.mean.dtype
+        )
+        return self.mean.unsqueeze(1) + torch.exp(0.5 * self.log_variance).unsqueeze(1) * noise
+
+    def log_density(self, z: Tensor) -> Tensor:
+        """log q(z) summed over D; z: [B, K, D] -> [B, K], nats."""
+        mean, log_variance = self.mean.unsqueeze(1), self.log_variance.unsqueeze(1)
+        standardised = (z - mean) * torch.exp(-0.5 * log_variance)
+        return -0.5 * (standardised.square() + log_variance + _LOG_TWO_PI).sum(-1)
+
+
+_LOG_TWO_PI = 1.8378770664093453
+
+
+class Images(Protocol):
+    """A set of images that lies on the device as one tensor of grey levels."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """x for the images `indices` [B]: float32 [B, C, H, W] in [0, 1].
+
+        Where the task is binary, training images are binarised anew at each call with `generator`, validation and test
+        images answer with the bits that the task drew once.
+        """
+        ...
+
+
+Progress = Callable[[str, int, int, str], None]
+"""progress(stage, done, total, note): called often and cheaply; draws a bar, a line or nothing."""
+
+
+class FitContext(Protocol):
+    """What `fit` is given beside the images."""
+
+    device: torch.device
+    generator: torch.Generator
+    """Draws the training bits; lives on the device and is restored when a job resumes."""
+    checkpoint_directory: Path
+    """Where a `fit` of one's own may keep what it needs to resume; empty for a fresh job."""
+    progress: Progress
+
+    def train(self, adapter: "Adapter", train: Images, validation: Images, **settings: Any) -> None:
+        """The default loop of `mae_bench.training`; `settings` replace single training settings of the task."""
+        ...
+
+
+class Adapter(nn.Module):
+    """A model that answers the harness. x is float32 [B, C, H, W] in [0, 1]; bits are 0. and 1.
+
+    data, preset: as given by the harness. Parameters of a subclass are keyword arguments with defaults, of JSON types:
+    they are what users write in brackets (`mae[eta=2.0]`) and part of the job's key.
+    """
+
+    def __init__(self, data: DataSpec, preset: str) -> None:
+        super().__init__()
+        self.data = data
+        self.preset = preset
+
+    def initialise(self, x: Tensor) -> None:
+        """Called once by the default loop, before the first step, with a batch of training images."""
+
+    def fit(self, train: Images, validation: Images, context: FitContext) -> None:
+        """Train. The default runs the harness's loop, which asks for `loss`."""
+        context.train(self, train, validation)
+
+    def loss(self, x: Tensor) -> Loss:
+        """The training loss of a batch."""
+        raise NotSupported(f"{type(self).__name__} has no loss(x), which the default fit asks for")
+
+    def importance_terms(self, x: Tensor, samples: int) -> ImportanceTerms:
+        """`samples` draws from the posterior of each image and their three log-densities: each [B, samples]."""
+        raise NotSupported(f"{type(self).__name__} has no importance_terms(x, samples), so it has no likelihood")
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The representation that the probes see: [B, D]."""
+        raise NotSupported(f"{type(self).__name__} has no encode(x), so it has no representation to probe")
+
+    def posterior(self, x: Tensor) -> DiagonalGaussian:
+        """q(z|x), where it is a diagonal Gaussian: mean and log_variance [B, D]."""
+        raise NotSupported("not supported by this model: it has no diagonal Gaussian posterior")
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """An image drawn from p(x|z), z the representation of x: [B, C, H, W] in [0, 1]."""
+        raise NotSupported("not supported by this model: it does not reconstruct")
+
+    def sample(self, count: int) -> Tensor:
+        """Images from the model: [count, C, H, W] in [0, 1]."""
+        raise NotSupported("not supported by this model: it does not sample")

@@ -1,0 +1,1 @@
+"""The measures of a model: functions of (adapter, data) and nothing else."""

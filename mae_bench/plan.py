@@ -1,0 +1,79 @@
+"""models x tasks x seeds -> jobs, each with its key. Does not import torch."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mae_bench import ENGINE_VERSION
+from mae_bench.canonical import sha256_of
+from mae_bench.task import Task
+
+PRECISION = "float32"
+
+
+@dataclass(frozen=True)
+class ModelReference:
+    """A model by name, with every parameter resolved: enough for another process to load it.
+
+    name: what boards call it. source: what `registry.load_adapter_class` takes ("mae", "my_vae.py", "module:Class").
+    source_hash: SHA-256 of the source text of the adapter's file.
+    """
+
+    name: str
+    source: str
+    params: tuple[tuple[str, Any], ...]
+    """Sorted by name; values are JSON."""
+    source_hash: str
+
+    @property
+    def label(self) -> str:
+        """`mae[diversity=paper,eta=1.0,gamma=0.5]`: how the model is written on the command line and on boards."""
+        return model_label(self.name, dict(self.params))
+
+
+def model_label(name: str, params: dict[str, Any]) -> str:
+    """A model's name with its parameters in brackets, as the command line takes them; bare where there are none."""
+    from mae_bench.canonical import canonical_json
+
+    inside = ",".join(f"{key}={value if isinstance(value, str) else canonical_json(value)}" for key, value in sorted(params.items()))
+    return f"{name}[{inside}]" if inside else name
+
+
+@dataclass(frozen=True)
+class Job:
+    """One (model, task, preset, seed)."""
+
+    model: ModelReference
+    task: Task
+    preset: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of all that decides the job's numbers: source, parameters, engine, protocol and data, preset, seed, precision."""
+        return sha256_of(
+            {
+                "adapter_source": self.model.source_hash,
+                "model": self.model.name,
+                "params": dict(self.model.params),
+                "engine_version": ENGINE_VERSION,
+                "protocol": self.task.resolved(self.preset),
+                "preset": self.preset,
+                "seed": self.seed,
+                "precision": PRECISION,
+            }
+        )
+
+    @property
+    def title(self) -> str:
+        """One line that names the job to a person."""
+        return f"{self.task.name} {self.preset} {self.model.label} seed {self.seed}"
+
+
+def plan(models: Sequence[ModelReference], tasks: Sequence[Task], preset: str, seeds: Iterable[int]) -> list[Job]:
+    """Every pair once for every seed, task by task and seed by seed, so that a board fills evenly; duplicates removed."""
+    for task in tasks:
+        task.protocol(preset)
+    seeds = list(seeds)
+    jobs = [Job(model, task, preset, seed) for task in tasks for seed in seeds for model in models]
+    return list({job.key: job for job in jobs}.values())

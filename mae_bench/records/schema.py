@@ -1,0 +1,131 @@
+"""The record: all that one job found out, and all that is needed to run it again. Does not import torch."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mae_bench.canonical import sha256_of
+
+SCHEMA_VERSION = 1
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A part of a record: unknown keys are errors, numbers are finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelSection(Section):
+    """The model: its bare name and every parameter, defaults resolved."""
+
+    name: str
+    params: dict[str, Any]
+
+
+class TaskSection(Section):
+    """The task and its version."""
+
+    name: str
+    version: int
+
+
+class Metric(Section):
+    """One measured value. `value` is null where it was not finite, and `reason` says why."""
+
+    value: Finite | None
+    stderr: Finite | None
+    n: int
+    unit: str
+    direction: Literal["lower", "higher", "none"]
+    draws: tuple[Finite, ...] = ()
+    reason: str | None = None
+
+
+class EpochRow(Section):
+    """One epoch of the training curve; losses in nats an image, means over the epoch (training) or the set (validation)."""
+
+    epoch: int
+    step: int
+    learning_rate: Finite
+    train: dict[str, Finite | None]
+    validation_negative_elbo: Finite | None
+
+
+class TrainingSection(Section):
+    """How training went. `partial` where it was cut short: such a record is shown and never ranked."""
+
+    status: Literal["complete", "partial"]
+    reason: str
+    epochs: int
+    steps: int
+    best_epoch: int | None
+    parameters: int
+    curve: tuple[EpochRow, ...] = ()
+
+
+class Hashes(Section):
+    """SHA-256 of what the numbers stand on."""
+
+    protocol: Hash
+    data: Hash
+    validation_bits: Hash | None
+    test_bits: Hash | None
+    adapter_source: Hash
+
+
+class Clocks(Section):
+    """Seconds of wall time, over all sessions of the job."""
+
+    training_seconds: Finite
+    evaluation_seconds: Finite
+
+
+class Environment(Section):
+    """The machine and the software, without path, user or host name."""
+
+    python: str
+    torch: str
+    mae_bench: str
+    platform: str
+    processor: str
+    device: str
+    threads: int
+    git_commit: str | None
+    git_dirty: bool | None
+
+
+class Record(Section):
+    """One job's record. `record_hash` is taken over the canonical JSON of the rest."""
+
+    schema_version: Literal[1] = 1
+    key: Hash
+    model: ModelSection
+    task: TaskSection
+    preset: str
+    seed: int
+    precision: str
+    engine_version: int
+    protocol: dict[str, Any]
+    metrics: dict[str, Metric]
+    not_supported: dict[str, str]
+    nll_by_samples: dict[int, Finite]
+    training: TrainingSection
+    clocks: Clocks
+    peak_memory_mib: dict[str, Finite]
+    hashes: Hashes
+    environment: Environment
+    created: str
+    """UTC, ISO 8601."""
+    record_hash: Hash
+
+    def content_hash(self) -> str:
+        """What `record_hash` must be."""
+        return sha256_of(self.model_dump(mode="json", exclude={"record_hash"}))
+
+
+def seal(content: dict[str, Any]) -> Record:
+    """A record from everything but its hash."""
+    unsealed = Record.model_validate({**content, "record_hash": "0" * 64})
+    return unsealed.model_copy(update={"record_hash": unsealed.content_hash()})

@@ -1,0 +1,177 @@
+"""A task: data and protocol, read from one TOML file and validated. Does not import torch."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mae_bench.canonical import sha256_of
+from mae_bench.errors import UsageError
+
+Count = Annotated[int, Field(gt=0)]
+LabelCount = Count | Literal["all"]
+PRESETS = ("smoke", "small", "paper")
+DEFAULT_PRESET = "small"
+
+
+class Settings(BaseModel):
+    """The base of everything read from a task file: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(Settings):
+    """What the images are and how they are split."""
+
+    source: str
+    """A loader of `mae_bench.data` ("digits", "mnist") or `package.module:function` of an installed package."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Over all loaded arrays: `mae_bench.data.arrays.hash_arrays`."""
+    shape: tuple[Count, Count, Count]
+    likelihood: Literal["bernoulli", "discretized_logistic_mixture"]
+    levels: Count
+    """The largest grey level; a bit is 1 with probability grey / levels."""
+    classes: Count
+    train_size: Count
+    validation_size: Count
+    """Drawn from the source's training images by the task's seed."""
+    test_size: Count
+    """The source's own test images where it has them, else drawn by the task's seed."""
+
+
+class TrainingSettings(Settings):
+    """The default loop (`mae_bench.training`). What a rate is halved for is patience epochs without gain."""
+
+    batch_size: Count
+    initialisation_images: Count
+    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate_decay: Annotated[float, Field(gt=0, le=1)]
+    """Multiplies the rate after every step."""
+    adam_betas: tuple[float, float]
+    gradient_clip: Annotated[float, Field(gt=0)]
+    """The largest norm of the gradient of all weights together."""
+    polyak_decay: Annotated[float, Field(ge=0, lt=1)]
+    """Of the average of the weights that every evaluation uses."""
+    patience: Count
+    halvings: Annotated[int, Field(ge=0)]
+    """Training ends when one more halving than `halvings - 1` would fall due: 3 means that the third one ends it."""
+    max_epochs: Count
+
+
+class DensitySettings(Settings):
+    """The importance-weighted estimator."""
+
+    importance_samples: Count
+    images_per_shard: Count
+    samples_per_chunk: Count
+    test_images: LabelCount
+    """How many test images are scored; drawn by the task's seed where that is not all."""
+
+    @model_validator(mode="after")
+    def _chunks_fill_the_samples(self) -> Self:
+        if self.importance_samples % self.samples_per_chunk:
+            raise ValueError("importance_samples must be a multiple of samples_per_chunk")
+        if self.samples_per_chunk & (self.samples_per_chunk - 1):
+            raise ValueError("samples_per_chunk must be a power of two, so that NLL(1), NLL(4), ... share its draws")
+        return self
+
+
+class PosteriorSettings(Settings):
+    """Posterior geometry: MPD, its STD and active units."""
+
+    test_images: Count
+    """The first so many test images; all ordered pairs of them."""
+    active_unit_variance: Annotated[float, Field(gt=0)]
+    """A unit is active where the variance of its posterior mean over those images exceeds this."""
+
+
+class ProbeSettings(Settings):
+    """The probes of the paper's Table 2; every setting fixed here, none left to a library's default."""
+
+    label_counts: tuple[LabelCount, ...]
+    label_draws: Count
+    kmeans_clusters: tuple[Count, ...]
+    kmeans_starts: Count
+    kmeans_images: LabelCount
+    """How many training images K-Means is fitted on; drawn by the task's seed where that is not all."""
+    knn_neighbours: Count
+    logistic_c: Annotated[float, Field(gt=0)]
+    logistic_max_iterations: Count
+
+
+class Protocol(Settings):
+    """Everything a preset fixes, fully resolved."""
+
+    training: TrainingSettings
+    density: DensitySettings
+    posterior: PosteriorSettings
+    probes: ProbeSettings
+
+
+class ReportedRow(Settings):
+    """A row that somebody else published: shown beneath ours, never ranked with them."""
+
+    model: str
+    citation: str
+    metrics: dict[str, float]
+
+
+class Task(Settings):
+    """One task file. `presets` holds the resolved protocol of each preset."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    version: Count
+    title: str
+    description: str
+    seed: Annotated[int, Field(ge=0)]
+    data: DataSettings
+    presets: dict[str, Protocol]
+    reported: tuple[ReportedRow, ...] = ()
+
+    def protocol(self, preset: str) -> Protocol:
+        """The protocol of `preset`; UsageError names the presets there are."""
+        if preset not in self.presets:
+            raise UsageError(f"task {self.name} has no preset {preset!r}; choose one of {', '.join(self.presets)}.")
+        return self.presets[preset]
+
+    def resolved(self, preset: str) -> dict[str, Any]:
+        """The protocol of `preset` with the data it stands on, as JSON: what `protocol_hash` is taken over."""
+        return {
+            "task": self.name,
+            "version": self.version,
+            "seed": self.seed,
+            "data": self.data.model_dump(mode="json"),
+            **self.protocol(preset).model_dump(mode="json"),
+        }
+
+    def protocol_hash(self, preset: str) -> str:
+        """SHA-256 of `resolved(preset)`."""
+        return sha256_of(self.resolved(preset))
+
+
+def load_task(path: Path) -> Task:
+    """Read and validate a task file.
+
+    In the file, `[training]`, `[density]`, `[posterior]` and `[probes]` hold what all presets share; a preset's own
+    tables (`[presets.small.training]`) replace single keys of them. UsageError names the file and the first fault.
+    """
+    try:
+        text = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"task file {path.name} cannot be read ({error}); give a TOML file like tasks/digits.toml.") from error
+    sections = {name: text.pop(name, {}) for name in Protocol.model_fields}
+    presets = text.get("presets", {})
+    text["presets"] = {
+        preset: {name: {**shared, **own.get(name, {})} for name, shared in sections.items()}
+        for preset, own in presets.items()
+    }
+    try:
+        unknown = [f"presets.{p}.{key}" for p, own in presets.items() for key in own if key not in sections]
+        if unknown:
+            raise UsageError(f"task file {path.name}: {unknown[0]} is not a section of a protocol; remove it.")
+        return Task.model_validate(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"task file {path.name}: {where}: {first['msg']}; mend the file.") from error
