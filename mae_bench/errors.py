@@ -19,3 +19,9 @@ class TrainingError(MaeBenchError):
 
 class RecordError(MaeBenchError):
     """A record that cannot be read, or that a board refuses."""
+
+
+def describe(error: BaseException) -> str:
+    """An unexpected exception in one line: its type and the first line of its message."""
+    message = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {message[0]}" if message else type(error).__name__

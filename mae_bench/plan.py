@@ -6,6 +6,7 @@ from typing import Any
 
 from mae_bench import ENGINE_VERSION
 from mae_bench.canonical import sha256_of
+from mae_bench.names import model_label
 from mae_bench.task import Task
 
 PRECISION = "float32"
@@ -13,10 +14,10 @@ PRECISION = "float32"
 
 @dataclass(frozen=True)
 class ModelReference:
-    """A model by name, with every parameter resolved: enough for another process to load it.
+    """A model by name, with every parameter resolved: enough for another process on this machine to load it.
 
-    name: what boards call it. source: what `registry.load_adapter_class` takes ("mae", "my_vae.py", "module:Class").
-    source_hash: SHA-256 of the source text of the adapter's file.
+    name: what boards call it. source: what `registry.load_adapter_class` takes. source_hash: SHA-256 of the source text
+    of the adapter's file.
     """
 
     name: str
@@ -31,14 +32,6 @@ class ModelReference:
         return model_label(self.name, dict(self.params))
 
 
-def model_label(name: str, params: dict[str, Any]) -> str:
-    """A model's name with its parameters in brackets, as the command line takes them; bare where there are none."""
-    from mae_bench.canonical import canonical_json
-
-    inside = ",".join(f"{key}={value if isinstance(value, str) else canonical_json(value)}" for key, value in sorted(params.items()))
-    return f"{name}[{inside}]" if inside else name
-
-
 @dataclass(frozen=True)
 class Job:
     """One (model, task, preset, seed)."""
@@ -50,7 +43,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        """SHA-256 of all that decides the job's numbers: source, parameters, engine, protocol and data, preset, seed, precision."""
+        """SHA-256 of all that decides the job's numbers: a finished key need never run twice."""
         return sha256_of(
             {
                 "adapter_source": self.model.source_hash,
@@ -71,7 +64,10 @@ class Job:
 
 
 def plan(models: Sequence[ModelReference], tasks: Sequence[Task], preset: str, seeds: Iterable[int]) -> list[Job]:
-    """Every pair once for every seed, task by task and seed by seed, so that a board fills evenly; duplicates removed."""
+    """Every pair once for every seed, task by task and seed by seed, so that a board fills evenly; duplicates removed.
+
+    UsageError where a task lacks the preset.
+    """
     for task in tasks:
         task.protocol(preset)
     seeds = list(seeds)

@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mae_bench.canonical import sha256_of
 from mae_bench.errors import UsageError
+from mae_bench.metrics.catalogue import MetricName
 
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+"""Of a task or a preset; it is also a folder of the store."""
 Count = Annotated[int, Field(gt=0)]
 LabelCount = Count | Literal["all"]
 PRESETS = ("smoke", "small", "paper")
@@ -114,19 +117,19 @@ class ReportedRow(Settings):
 
     model: str
     citation: str
-    metrics: dict[str, float]
+    metrics: dict[MetricName, float]
 
 
 class Task(Settings):
     """One task file. `presets` holds the resolved protocol of each preset."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    name: Name
     version: Count
     title: str
     description: str
     seed: Annotated[int, Field(ge=0)]
     data: DataSettings
-    presets: dict[str, Protocol]
+    presets: dict[Name, Protocol]
     reported: tuple[ReportedRow, ...] = ()
 
     def protocol(self, preset: str) -> Protocol:
@@ -159,7 +162,9 @@ def load_task(path: Path) -> Task:
     try:
         text = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"task file {path.name} cannot be read ({error}); give a TOML file like tasks/digits.toml.") from error
+        raise UsageError(
+            f"task file {path.name} cannot be read ({error}); give a TOML file like tasks/digits.toml."
+        ) from error
     sections = {name: text.pop(name, {}) for name in Protocol.model_fields}
     presets = text.get("presets", {})
     text["presets"] = {

@@ -2,7 +2,14 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from math import sqrt
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Direction = Literal["lower", "higher", "none"]
 
@@ -21,8 +28,9 @@ class MetricKind:
 class Measurement:
     """One measured metric.
 
-    value: None where it is not finite, and then `reason` says so. stderr: standard error over the n test images.
-    draws: the values of the single label draws, where `value` is their mean. Accuracies lie in [0, 1].
+    value: None where it is not finite, and then `reason` says so; beside a value, `reason` is what to know about it.
+    stderr: standard error over the n test images, None where there is none. draws: the values of the single runs of a
+    probe, where `value` is their mean. Accuracies lie in [0, 1].
     """
 
     name: str
@@ -31,6 +39,35 @@ class Measurement:
     n: int
     draws: tuple[float, ...] = ()
     reason: str | None = None
+
+    @classmethod
+    def over_images(
+        cls,
+        name: str,
+        per_image: "NDArray[np.float64]",
+        draws: tuple[float, ...] = (),
+        reason: str | None = None,
+    ) -> "Measurement":
+        """The mean of finite values, one an image, [n] float64, and its standard error, std(ddof=1) / sqrt(n)."""
+        n = len(per_image)
+        stderr = float(per_image.std(ddof=1)) / sqrt(n) if n > 1 else None
+        return cls(name, float(per_image.mean()), stderr, n, draws, reason)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an evaluation found: the metrics it measured, and the reason for each that the model cannot answer."""
+
+    measurements: list[Measurement]
+    not_supported: dict[str, str]
+
+
+@dataclass(frozen=True)
+class DensityOutcome(Outcome):
+    """The outcome of the importance-weighted estimator."""
+
+    nll_by_samples: dict[int, float]
+    """NLL estimated from k samples, nats, for k = 1, 4, 16, ...; empty where it is not finite."""
 
 
 _FIXED = {
@@ -65,6 +102,10 @@ def metric_kind(name: str) -> MetricKind:
         if match := re.fullmatch(pattern, name):
             return MetricKind(name, title.format(*match.groups()), "accuracy", "higher")
     raise ValueError(f"there is no metric {name!r}")
+
+
+MetricName = Annotated[str, AfterValidator(lambda name: metric_kind(name).name)]
+"""A metric's name in a record or a task file, checked when the file is read."""
 
 
 def board_order(name: str) -> tuple[int, str, int]:

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mae_bench.canonical import sha256_of
+from mae_bench.metrics.catalogue import MetricName
+from mae_bench.task import Name
 
 SCHEMA_VERSION = 1
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -18,16 +20,16 @@ class Section(BaseModel):
 
 
 class ModelSection(Section):
-    """The model: its bare name and every parameter, defaults resolved."""
+    """The model: its bare name and every parameter, defaults resolved. The name is also a folder of the store."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
     params: dict[str, Any]
 
 
 class TaskSection(Section):
     """The task and its version."""
 
-    name: str
+    name: Name
     version: int
 
 
@@ -44,7 +46,7 @@ class Metric(Section):
 
 
 class EpochRow(Section):
-    """One epoch of the training curve; losses in nats an image, means over the epoch (training) or the set (validation)."""
+    """One epoch of the training curve: losses in nats an image, means over the epoch or the validation set."""
 
     epoch: int
     step: int
@@ -103,13 +105,13 @@ class Record(Section):
     key: Hash
     model: ModelSection
     task: TaskSection
-    preset: str
+    preset: Name
     seed: int
     precision: str
     engine_version: int
     protocol: dict[str, Any]
-    metrics: dict[str, Metric]
-    not_supported: dict[str, str]
+    metrics: dict[MetricName, Metric]
+    not_supported: dict[MetricName, str]
     nll_by_samples: dict[int, Finite]
     training: TrainingSection
     clocks: Clocks

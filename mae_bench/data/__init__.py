@@ -1,0 +1,167 @@
+"""A task's images: loaded once a process, checked against the task, split and binarised from the task's own seed."""
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mae_bench.adapter import DataSpec
+from mae_bench.data.arrays import Arrays, Grey, Labels, hash_arrays, hash_named
+from mae_bench.data.download import data_folder
+from mae_bench.data.images import GreyImages, draw_bits
+from mae_bench.errors import DataError
+from mae_bench.seeding import numpy_generator
+from mae_bench.task import Task
+
+LOADERS = {
+    "digits": "mae_bench.data.digits:load",
+    "mnist": "mae_bench.data.mnist:load",
+}
+"""The built-in sources. Any other is `package.module:function`, a function without arguments that returns Arrays."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What a job trains and is scored on. Labels: int64 [N], in the order of the images; no model ever sees them.
+
+    hashes: SHA-256 of "data" (all arrays of the source), "validation_bits" and "test_bits" (None where the task is not
+    binary).
+    """
+
+    spec: DataSpec
+    train: GreyImages
+    validation: GreyImages
+    test: GreyImages
+    train_labels: Labels
+    validation_labels: Labels
+    test_labels: Labels
+    hashes: dict[str, str | None]
+
+
+class Split(NamedTuple):
+    """Indices into x_train, for `test` into x_test where the source has test images of its own."""
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+def load_data(task: Task, device: torch.device | str = "cpu") -> DataSet:
+    """The data set of `task` on `device`. DataError where it is missing, damaged or not the one the task declares."""
+    arrays, data_hash = _load_source(task.data.source, str(data_folder()))
+    _check(task, arrays, data_hash)
+    split = draw_split(task, arrays)
+    test_source, test_label_source = arrays.x_test, arrays.y_test
+    if test_source is None or test_label_source is None:
+        test_source, test_label_source = arrays.x_train, arrays.y_train
+    validation, validation_hash = _fixed_images(task, "validation", arrays.x_train[split.validation])
+    test, test_hash = _fixed_images(task, "test", test_source[split.test])
+    train = GreyImages(torch.tensor(arrays.x_train[split.train]), task.data.levels, task.data.likelihood)
+    return DataSet(
+        spec=DataSpec(task.data.shape, task.data.likelihood, task.data.train_size, task.data.classes),
+        train=train.to(device),
+        validation=validation.to(device),
+        test=test.to(device),
+        train_labels=arrays.y_train[split.train],
+        validation_labels=arrays.y_train[split.validation],
+        test_labels=test_label_source[split.test],
+        hashes={"data": data_hash, "validation_bits": validation_hash, "test_bits": test_hash},
+    )
+
+
+def draw_split(task: Task, arrays: Arrays) -> Split:
+    """Validation images, and test images where the source has none of its own, drawn from the source's training images
+    by the task's seed; the source's own test images stay in their order.
+    """
+    order = numpy_generator(task.seed, "split").permutation(len(arrays.x_train))
+    validation, rest = np.split(order, [task.data.validation_size])
+    if arrays.x_test is not None:
+        return Split(train=rest, validation=validation, test=np.arange(len(arrays.x_test)))
+    test, train = np.split(rest, [task.data.test_size])
+    return Split(train=train, validation=validation, test=test)
+
+
+def _fixed_images(task: Task, part: str, grey: Grey) -> tuple[GreyImages, str | None]:
+    """Validation or test images with the bits that the task draws once, and the hash of those."""
+    settings = task.data
+    if settings.likelihood != "bernoulli":
+        return GreyImages(torch.tensor(grey), settings.levels, settings.likelihood), None
+    bits = draw_bits(grey, settings.levels, numpy_generator(task.seed, f"{part} bits"))
+    images = GreyImages(torch.tensor(grey), settings.levels, settings.likelihood, torch.tensor(bits))
+    return images, hash_named({"bits": bits.astype(np.uint8)})
+
+
+@lru_cache(maxsize=4)
+def _load_source(source: str, folder: str) -> tuple[Arrays, str]:
+    """The arrays of a source and their hash, once a process. `folder` only tells one data folder from another."""
+    arrays = _find_loader(source)()
+    if not isinstance(arrays, Arrays):
+        raise DataError(
+            f"data source {source!r} returned {type(arrays).__name__}; "
+            "let the function return mae_bench.data.arrays.Arrays."
+        )
+    return arrays, hash_arrays(arrays)
+
+
+def _find_loader(source: str) -> Callable[[], object]:
+    module_name, separator, function_name = LOADERS.get(source, source).partition(":")
+    if not separator:
+        raise DataError(
+            f"there is no data source {source!r}; choose one of {', '.join(LOADERS)} or write package.module:function."
+        )
+    try:
+        loader: Callable[[], object] = getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise DataError(
+            f"data source {source!r} cannot be loaded ({error}); install the package that has it, or correct the name."
+        ) from error
+    return loader
+
+
+def _check(task: Task, arrays: Arrays, data_hash: str) -> None:
+    """DataError unless the arrays are the ones that the task declares, and its other settings describe them."""
+    settings = task.data
+    if data_hash != settings.sha256:
+        raise DataError(
+            f"the data of source {settings.source!r} (from {arrays.origin}) are not those that task {task.name} "
+            f"declares: their SHA-256 begins with {data_hash[:12]}, not {settings.sha256[:12]}; "
+            "put the right ones in their place (a file of ours that you delete is downloaded again)."
+        )
+    fault = next(_faults(task, arrays), None)
+    if fault:
+        raise DataError(f"task {task.name} does not describe its own data: {fault}; correct [data] in the task file.")
+
+
+def _faults(task: Task, arrays: Arrays) -> Iterator[str]:
+    """What the task says of types, shapes, grey levels, labels and sizes and is not so; each presumes those before."""
+    settings = task.data
+    if settings.levels > 255:
+        yield f"levels is {settings.levels}, but grey levels are bytes, at most 255"
+    if (arrays.x_test is None) != (arrays.y_test is None):
+        yield "only one of x_test and y_test is there"
+    for part, images, labels in (
+        ("train", arrays.x_train, arrays.y_train),
+        ("test", arrays.x_test, arrays.y_test),
+    ):
+        if images is None or labels is None:
+            continue
+        if images.dtype != np.uint8 or images.shape[1:] != settings.shape:
+            yield f"x_{part} is {images.dtype} {list(images.shape)}, not uint8 images of shape {list(settings.shape)}"
+        if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
+            yield f"y_{part} is {labels.dtype} {list(labels.shape)}, not int64 [{len(images)}]"
+        if images.max(initial=0) > settings.levels:
+            yield f"x_{part} has grey levels up to {images.max()}, not {settings.levels}"
+        if labels.size and not 0 <= labels.min() <= labels.max() < settings.classes:
+            yield f"y_{part} has labels from {labels.min()} to {labels.max()}, not 0 to {settings.classes - 1}"
+    to_split = settings.train_size + settings.validation_size
+    if arrays.x_test is None:
+        to_split += settings.test_size
+    elif len(arrays.x_test) != settings.test_size:
+        yield f"there are {len(arrays.x_test)} test images, not {settings.test_size}"
+    if len(arrays.x_train) != to_split:
+        yield f"there are {len(arrays.x_train)} images to split, not {to_split}"

@@ -1,0 +1,188 @@
+"""One job -> one record: load, fit, evaluate. Reads as the protocol."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mae_bench import ENGINE_VERSION
+from mae_bench.adapter import Adapter, Progress
+from mae_bench.checkpoint import MODEL_FILE, TRAINING_FILE, load_checkpoint, save_checkpoint
+from mae_bench.data import DataSet, load_data
+from mae_bench.environment import PeakMemory, describe_environment
+from mae_bench.metrics.catalogue import DensityOutcome, Measurement, metric_kind
+from mae_bench.metrics.density import evaluate_density
+from mae_bench.metrics.posterior import evaluate_posterior
+from mae_bench.metrics.probes import evaluate_probes
+from mae_bench.plan import PRECISION, Job
+from mae_bench.records.schema import Record, seal
+from mae_bench.registry import build_adapter
+from mae_bench.seeding import derive_seed
+from mae_bench.training import TrainingContext, TrainingOutcome
+
+
+def execute(
+    job: Job,
+    *,
+    working_directory: Path,
+    device: str,
+    progress: Progress,
+    max_minutes: float | None = None,
+    checkpoint_minutes: float = 1.0,
+) -> Record:
+    """Run `job` from wherever its checkpoint in `working_directory` stands, and return its record.
+
+    device: "cpu", "cuda", "cuda:0", ... max_minutes: of training in this call; the record is then partial.
+    MaeBenchError where data, model or training fail.
+    """
+    target = torch.device(device)
+    with _own_threads(), torch.random.fork_rng([target] if target.type == "cuda" else []):
+        _use_full_float32()
+        memory = PeakMemory(target)
+        data = load_data(job.task, target)
+        context = TrainingContext(
+            job.task.protocol(job.preset).training,
+            seed=job.seed,
+            device=target,
+            checkpoint_directory=working_directory,
+            progress=progress,
+            max_minutes=max_minutes,
+            checkpoint_minutes=checkpoint_minutes,
+        )
+        outcome = _fit(job, data, context)
+        model = _built(job, data, target)
+        _load_fitted(model, working_directory)
+        started = time.monotonic()
+        scores = _evaluate(job, model, data, progress)
+        return seal(
+            {
+                **_identity(job),
+                **scores,
+                "training": {**_training_section(outcome), "parameters": _parameter_count(model)},
+                "clocks": {
+                    "training_seconds": round(outcome.seconds, 3),
+                    "evaluation_seconds": round(time.monotonic() - started, 3),
+                },
+                "peak_memory_mib": memory.read(),
+                "hashes": {
+                    **data.hashes,
+                    "protocol": job.task.protocol_hash(job.preset),
+                    "adapter_source": job.model.source_hash,
+                },
+                "environment": describe_environment(target),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
+        )
+
+
+def _fit(job: Job, data: DataSet, context: TrainingContext) -> TrainingOutcome:
+    """Train, or take what an earlier session of this job trained. Leaves the weights in `MODEL_FILE`."""
+    directory = context.checkpoint_directory
+    fitted = load_checkpoint(directory / MODEL_FILE)
+    if fitted is not None and fitted[1]["status"] == "complete":
+        torch.set_num_threads(fitted[1]["threads"])
+        return TrainingOutcome(**fitted[1])
+    model = _built(job, data, context.device)
+    started = time.monotonic()
+    torch.manual_seed(derive_seed(job.seed, "fit"))
+    model.fit(data.train, data.validation, context)
+    outcome = context.outcome or _own_fit_outcome(time.monotonic() - started)
+    save_checkpoint(directory / MODEL_FILE, model.state_dict(), asdict(outcome))
+    if outcome.status == "complete":
+        (directory / TRAINING_FILE).unlink(missing_ok=True)
+    return outcome
+
+
+def _own_fit_outcome(seconds: float) -> TrainingOutcome:
+    """For an adapter whose `fit` never called the default loop."""
+    return TrainingOutcome("complete", "the model's own fit", 0, 0, None, [], seconds, torch.get_num_threads())
+
+
+def _built(job: Job, data: DataSet, device: torch.device) -> Adapter:
+    """The job's model before training, its weights drawn from the job's seed."""
+    torch.manual_seed(derive_seed(job.seed, "weights"))
+    return build_adapter(job.model, data.spec, job.preset).to(device)
+
+
+def _load_fitted(model: Adapter, directory: Path) -> None:
+    """What is scored is what the checkpoint holds, so that a resumed job cannot differ from an undisturbed one."""
+    fitted = load_checkpoint(directory / MODEL_FILE)
+    assert fitted is not None, "_fit has just written it"
+    model.load_state_dict(fitted[0])
+    model.eval()
+
+
+def _evaluate(job: Job, model: Adapter, data: DataSet, progress: Progress) -> dict[str, Any]:
+    """Density, posterior geometry and probes, as the preset's protocol says."""
+    protocol, task_seed = job.task.protocol(job.preset), job.task.seed
+    density: DensityOutcome = evaluate_density(
+        model, data.test, protocol.density, task_seed=task_seed, seed=job.seed, progress=progress
+    )
+    outcomes = [
+        density,
+        evaluate_posterior(model, data.test, protocol.posterior),
+        evaluate_probes(model, data, protocol.probes, task_seed=task_seed, progress=progress),
+    ]
+    measurements = [measurement for outcome in outcomes for measurement in outcome.measurements]
+    return {
+        "metrics": {measurement.name: _metric(measurement) for measurement in measurements},
+        "not_supported": {name: reason for outcome in outcomes for name, reason in outcome.not_supported.items()},
+        "nll_by_samples": density.nll_by_samples,
+    }
+
+
+def _metric(measurement: Measurement) -> dict[str, Any]:
+    kind = metric_kind(measurement.name)
+    return {
+        "value": measurement.value,
+        "stderr": measurement.stderr,
+        "n": measurement.n,
+        "unit": kind.unit,
+        "direction": kind.direction,
+        "draws": measurement.draws,
+        "reason": measurement.reason,
+    }
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    return {
+        "key": job.key,
+        "model": {"name": job.model.name, "params": dict(job.model.params)},
+        "task": {"name": job.task.name, "version": job.task.version},
+        "preset": job.preset,
+        "seed": job.seed,
+        "precision": PRECISION,
+        "engine_version": ENGINE_VERSION,
+        "protocol": job.task.resolved(job.preset),
+    }
+
+
+def _training_section(outcome: TrainingOutcome) -> dict[str, Any]:
+    section = asdict(outcome)
+    del section["seconds"], section["threads"]
+    return section
+
+
+def _parameter_count(model: Adapter) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _use_full_float32() -> None:
+    """No TF32: a published number is float32 throughout."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+@contextmanager
+def _own_threads() -> Iterator[None]:
+    """A resumed job runs with the threads it began with; the next one gets back what there was."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

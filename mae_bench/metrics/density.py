@@ -1,0 +1,178 @@
+"""The importance-weighted estimator of a model's log-likelihood (Burda et al., 2015) and what its draws tell besides.
+
+log p(x) is estimated by log 1/K sum_k w_k with w_k = p(x|z_k) p(z_k) / q(z_k|x) and z_k drawn from q(z|x). The test
+images go by in shards and the K samples of a shard in chunks; a few float64 sums an image are all that is kept of a
+chunk, so that memory does not grow with K. Each (seed, shard, chunk) has a random state of its own: a shard can be
+scored alone, anywhere and in any order.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from math import log
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mae_bench.adapter import Adapter, Images, ImportanceTerms, NotSupported, Progress
+from mae_bench.errors import MaeBenchError
+from mae_bench.metrics.answers import ask_importance_terms, seeded
+from mae_bench.metrics.catalogue import DensityOutcome, Measurement
+from mae_bench.seeding import derive_seed, numpy_generator
+from mae_bench.task import DensitySettings
+
+DENSITY_METRICS = ("nll", "bits_per_dim", "negative_elbo", "reconstruction_error", "kl", "effective_sample_size")
+
+PerImage = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ShardScores:
+    """The scores of B images: each array [B], float64; nats but for the effective sample size, in samples.
+
+    nll_by_samples: k -> the estimate of -log p(x) from k samples, averaged over the K / k groups of consecutive draws.
+    At k = 1 it is the negative ELBO, at k = K the NLL; by Jensen's inequality it never rises with k. A log-weight that
+    is not finite leaves nll_by_samples[1] not finite.
+    """
+
+    nll_by_samples: dict[int, PerImage]
+    reconstruction_error: PerImage
+    kl: PerImage
+    effective_sample_size: PerImage
+
+
+def importance_weighted_nll(terms: ImportanceTerms) -> Tensor:
+    """-log mean_k w_k, [B], nats, accumulated in float64 whatever the dtype of the log-densities."""
+    log_weights = terms.log_likelihood.double() + terms.log_prior.double() - terms.log_posterior.double()
+    return log(log_weights.shape[1]) - torch.logsumexp(log_weights, dim=1)
+
+
+def evaluate_density(
+    adapter: Adapter, test: Images, settings: DensitySettings, *, task_seed: int, seed: int, progress: Progress
+) -> DensityOutcome:
+    """Score the test images that `settings` names with `settings.importance_samples` samples each.
+
+    task_seed chooses the images, seed is the job's and decides the draws. Every metric is the mean over images of a
+    per-image value. A model without importance_terms has no density metric and a reason for each; one with a
+    log-weight that is not finite has metrics without a value. MaeBenchError where the adapter answers in a wrong shape.
+    """
+    shards = torch.split(_chosen_images(len(test), settings, task_seed), settings.images_per_shard)
+    steps, total = count(1), len(shards) * (settings.importance_samples // settings.samples_per_chunk)
+
+    def chunk_done() -> None:
+        progress("evaluating", next(steps), total, "density")
+
+    try:
+        scores = [
+            score_shard(adapter, test.batch(indices), settings, seed=seed, shard=shard, chunk_done=chunk_done)
+            for shard, indices in enumerate(shards)
+        ]
+    except NotSupported as error:
+        return DensityOutcome([], dict.fromkeys(DENSITY_METRICS, str(error)), {})
+    return combine_shards(scores, adapter.data.dimensions)
+
+
+def score_shard(
+    adapter: Adapter,
+    x: Tensor,
+    settings: DensitySettings,
+    *,
+    seed: int,
+    shard: int,
+    chunk_done: Callable[[], None] = lambda: None,
+) -> ShardScores:
+    """The scores of the images x, [B, C, H, W], which are shard number `shard` of the job with `seed`.
+
+    chunk_done is called after every chunk of samples. Raises what the adapter raises (NotSupported), and MaeBenchError
+    where it answers in a wrong shape.
+    """
+    adapter.eval()
+    sums = _RunningSums(len(x), settings.importance_samples)
+    for chunk in range(settings.importance_samples // settings.samples_per_chunk):
+        with seeded(derive_seed(seed, "density", shard, chunk), x.device):
+            sums.add(ask_importance_terms(adapter, x, settings.samples_per_chunk))
+        chunk_done()
+    return sums.scores()
+
+
+def combine_shards(shards: Sequence[ShardScores], dimensions: int) -> DensityOutcome:
+    """The metrics over the images of all shards, which all have the same K; dimensions: the divisor of bits/dim."""
+    nll = {k: np.concatenate([shard.nll_by_samples[k] for shard in shards]) for k in shards[0].nll_by_samples}
+    n = len(nll[1])
+    if faulty := n - int(np.isfinite(nll[1]).sum()):
+        reason = f"{faulty} of {n} images have a log-weight that is not finite"
+        return DensityOutcome([Measurement(name, None, None, n, reason=reason) for name in DENSITY_METRICS], {}, {})
+    per_image = {
+        "nll": nll[max(nll)],
+        "bits_per_dim": nll[max(nll)] / (dimensions * log(2)),
+        "negative_elbo": nll[1],
+        "reconstruction_error": np.concatenate([shard.reconstruction_error for shard in shards]),
+        "kl": np.concatenate([shard.kl for shard in shards]),
+        "effective_sample_size": np.concatenate([shard.effective_sample_size for shard in shards]),
+    }
+    measurements = [Measurement.over_images(name, per_image[name]) for name in DENSITY_METRICS]
+    return DensityOutcome(measurements, {}, {k: float(values.mean()) for k, values in nll.items()})
+
+
+def sample_levels(samples: int) -> tuple[int, ...]:
+    """The k at which the NLL is also reported: the powers of four that divide `samples`, and `samples`."""
+    powers = (4**exponent for exponent in range(samples.bit_length()))
+    return (*(k for k in powers if k < samples and samples % k == 0), samples)
+
+
+def _chosen_images(available: int, settings: DensitySettings, task_seed: int) -> Tensor:
+    """The indices of the test images to score, in ascending order: the same for every model and seed."""
+    if settings.test_images == "all":
+        return torch.arange(available)
+    if settings.test_images > available:
+        raise MaeBenchError(
+            f"[density] test_images is {settings.test_images}, but there are {available} test images; lower it."
+        )
+    chosen = numpy_generator(task_seed, "density images").choice(available, settings.test_images, replace=False)
+    return torch.from_numpy(np.sort(chosen))
+
+
+class _RunningSums:
+    """What is kept of the draws so far: float64 sums, each [B]."""
+
+    def __init__(self, images: int, samples: int) -> None:
+        self._drawn = 0
+        self._samples = samples
+        self._levels = sample_levels(samples)
+        self._empty = torch.full((images,), -torch.inf, dtype=torch.float64)  # the log of a sum without terms
+        zeros = torch.zeros(images, dtype=torch.float64)
+        self._nll = dict.fromkeys(self._levels, zeros)  # summed over the groups of k draws that are full
+        self._open_group = dict.fromkeys(self._levels, self._empty)  # log sum w_k of the group that is not yet full
+        self._squares = self._empty  # log sum w_k^2
+        self._log_likelihood = zeros
+        self._kl = zeros
+
+    def add(self, terms: ImportanceTerms) -> None:
+        """The next chunk: [B, a power of two], float64."""
+        log_weights = terms.log_weights
+        chunk, log_sum = log_weights.shape[1], log_weights.logsumexp(1)
+        self._drawn += chunk
+        for k in self._levels:
+            if k <= chunk:
+                groups = log_weights.reshape(len(log_weights), -1, k).logsumexp(2)
+                self._nll[k] = self._nll[k] + (log(k) - groups).sum(1)
+                continue
+            self._open_group[k] = torch.logaddexp(self._open_group[k], log_sum)
+            if self._drawn % k == 0:
+                self._nll[k] = self._nll[k] + log(k) - self._open_group[k]
+                self._open_group[k] = self._empty
+        self._squares = torch.logaddexp(self._squares, (2 * log_weights).logsumexp(1))
+        self._log_likelihood = self._log_likelihood + terms.log_likelihood.sum(1)
+        self._kl = self._kl + (terms.log_posterior - terms.log_prior).sum(1)
+
+    def scores(self) -> ShardScores:
+        """The means, once all draws are in; the effective sample size is (sum w)^2 / sum w^2."""
+        log_sum = log(self._samples) - self._nll[self._samples]
+        return ShardScores(
+            nll_by_samples={k: (total * k / self._samples).numpy() for k, total in self._nll.items()},
+            reconstruction_error=(-self._log_likelihood / self._samples).numpy(),
+            kl=(self._kl / self._samples).numpy(),
+            effective_sample_size=torch.exp(2 * log_sum - self._squares).numpy(),
+        )

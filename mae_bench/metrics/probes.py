@@ -1,0 +1,219 @@
+"""What simple classifiers find in a model's representations (the paper's Tables 2 and 5).
+
+Each image is thresholded at half its grey range and encoded once; the representations are used as they are, unscaled.
+Every probe is fitted on the training split and scored on the test split. Subsets, label draws and the random states of
+the fits come from the task's seed, so that every model is probed with the same ones. Where `label_draws` runs are made,
+a probe's value is their mean; its standard error is over test images, whatever their number of runs.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+
+from mae_bench.adapter import Adapter, NotSupported, Progress
+from mae_bench.metrics.answers import IMAGES_PER_BATCH, ask_representation, seeded
+from mae_bench.metrics.catalogue import Measurement, Outcome
+from mae_bench.seeding import derive_seed, numpy_generator
+from mae_bench.task import LabelCount, ProbeSettings
+
+if TYPE_CHECKING:
+    from mae_bench.data import DataSet
+    from mae_bench.data.images import GreyImages
+
+Representations = NDArray[np.float32]
+Labels = NDArray[np.int64]
+Indices = NDArray[np.int64]
+
+
+def evaluate_probes(
+    adapter: Adapter, data: "DataSet", settings: ProbeSettings, *, task_seed: int, progress: Progress
+) -> Outcome:
+    """K-Means, KNN and logistic regression on the representations of all training and test images.
+
+    A model without `encode` has no probe and a reason for each; one with a representation that is not finite has
+    probes without a value; a probe that needs more training images than there are is absent with that reason.
+    MaeBenchError where `encode` answers in a wrong shape.
+    """
+    names = probe_names(settings)
+    batches = sum(-(-len(images) // IMAGES_PER_BATCH) for images in (data.train, data.test))
+    steps, total = count(1), batches + len(settings.kmeans_clusters) + len(settings.label_counts)
+
+    def step_done(note: str) -> None:
+        progress("evaluating", next(steps), total, note)
+
+    adapter.eval()
+    try:
+        train = _encode(adapter, data.train, derive_seed(task_seed, "encode", "train"), step_done)
+        test = _encode(adapter, data.test, derive_seed(task_seed, "encode", "test"), step_done)
+    except NotSupported as error:
+        return Outcome([], dict.fromkeys(names, str(error)))
+    n = len(train) + len(test)
+    if faulty := n - sum(int(np.isfinite(split).all(axis=1).sum()) for split in (train, test)):
+        reason = f"{faulty} of {n} images have a representation that is not finite"
+        return Outcome([Measurement(name, None, None, len(test), reason=reason) for name in names], {})
+    splits = _Splits(train, data.train_labels, test, data.test_labels)
+    measurements: list[Measurement] = []
+    for clusters in settings.kmeans_clusters:
+        fitted = len(train) if settings.kmeans_images == "all" else settings.kmeans_images
+        if max(clusters, fitted) <= len(train):
+            measurements += _kmeans(splits, clusters, settings, task_seed)
+        step_done(f"K-Means {clusters}")
+    for labels in settings.label_counts:
+        if labels == "all" or labels <= len(train):
+            runs = _labelled(len(train), labels, settings.label_draws, task_seed)
+            measurements += [_knn(splits, labels, runs, settings), _linear(splits, labels, runs, settings)]
+        step_done(f"{labels} labels")
+    measured = {measurement.name for measurement in measurements}
+    reason = f"the task has only {len(train)} training images"
+    return Outcome(measurements, {name: reason for name in names if name not in measured})
+
+
+def probe_names(settings: ProbeSettings) -> list[str]:
+    """The metrics that `settings` asks for."""
+    return [
+        *(f"kmeans_{clusters}{vote}" for clusters in settings.kmeans_clusters for vote in ("", "_majority")),
+        *(f"{family}_{labels}" for family in ("knn", "linear") for labels in settings.label_counts),
+    ]
+
+
+def draw_labelled(task_seed: int, draw: int, labels: int, available: int) -> Indices:
+    """The training images whose labels a run sees, in ascending order: uniform, without replacement, anew each draw."""
+    generator = numpy_generator(task_seed, "labels", draw, labels)
+    return np.sort(generator.choice(available, labels, replace=False))
+
+
+def fit_kmeans(representations: Representations, clusters: int, starts: int, random_state: int) -> KMeans:
+    """K-Means++ with `starts` starts, the best kept. Fewer distinct points than clusters leave some of them empty."""
+    kmeans = KMeans(
+        clusters,
+        init="k-means++",
+        n_init=starts,
+        max_iter=300,
+        tol=1e-4,
+        algorithm="lloyd",
+        random_state=random_state,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # only says that points coincide, as in a collapsed model
+        return kmeans.fit(representations)
+
+
+def cluster_labels(kmeans: KMeans, representations: Representations, labels: Labels) -> tuple[Labels, Labels]:
+    """The label of each cluster by its nearest image and by majority vote: two arrays [clusters].
+
+    representations, labels: the images it was fitted on. Of equally near images, or equally frequent labels, the first
+    counts; a cluster without images has its nearest image's label in both.
+    """
+    nearest = labels[kmeans.transform(representations).argmin(axis=0)]
+    votes = np.zeros((kmeans.n_clusters, labels.max() + 1), dtype=np.int64)
+    np.add.at(votes, (kmeans.labels_, labels), 1)
+    return nearest, np.where(votes.any(axis=1), votes.argmax(axis=1), nearest)
+
+
+def fit_knn(representations: Representations, labels: Labels, neighbours: int) -> KNeighborsClassifier:
+    """KNN, neighbours weighted by inverse Euclidean distance; all images where there are fewer than `neighbours`."""
+    knn = KNeighborsClassifier(
+        min(neighbours, len(labels)), weights="distance", algorithm="brute", metric="minkowski", p=2
+    )
+    return knn.fit(representations, labels)
+
+
+def fit_logistic(
+    representations: Representations, labels: Labels, c: float, max_iterations: int
+) -> tuple[LogisticRegression, bool]:
+    """Multinomial logistic regression with an L2 penalty of 1/(2c) |w|^2 on the sum of the losses; did it converge?
+
+    labels: of at least two classes. Convergence: no element of the gradient of the mean loss beyond 1e-6, in float64.
+    """
+    # The L2 penalty is scikit-learn's only one for lbfgs and naming it is deprecated, so it goes unnamed.
+    logistic = LogisticRegression(C=c, solver="lbfgs", tol=1e-6, max_iter=max_iterations, fit_intercept=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        logistic.fit(representations.astype(np.float64), labels)
+    return logistic, not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
+
+
+@dataclass(frozen=True)
+class _Splits:
+    """The representations and labels that every probe works on."""
+
+    train: Representations
+    train_labels: Labels
+    test: Representations
+    test_labels: Labels
+
+
+def _encode(adapter: Adapter, images: "GreyImages", seed: int, step_done: Callable[[str], None]) -> Representations:
+    """[N, D]. The random state is set for an encoder that samples."""
+    batches: list[Representations] = []
+    for batch, indices in enumerate(torch.split(torch.arange(len(images)), IMAGES_PER_BATCH)):
+        x = images.thresholded(indices)
+        with seeded(derive_seed(seed, batch), x.device):
+            batches.append(ask_representation(adapter, x))
+        step_done("representations")
+    return np.concatenate(batches)
+
+
+def _kmeans(splits: _Splits, clusters: int, settings: ProbeSettings, task_seed: int) -> list[Measurement]:
+    """`label_draws` fits on the same images, each with a random state of its own."""
+    images: Indices = np.arange(len(splits.train))
+    if settings.kmeans_images != "all":
+        generator = numpy_generator(task_seed, "kmeans images")
+        images = np.sort(generator.choice(len(images), settings.kmeans_images, replace=False))
+    representations, labels = splits.train[images], splits.train_labels[images]
+    by_nearest, by_majority = [], []
+    for run in range(settings.label_draws):
+        random_state = derive_seed(task_seed, "kmeans", clusters, run) % 2**32
+        kmeans = fit_kmeans(representations, clusters, settings.kmeans_starts, random_state)
+        nearest, majority = cluster_labels(kmeans, representations, labels)
+        assigned = kmeans.predict(splits.test)
+        by_nearest.append(nearest[assigned] == splits.test_labels)
+        by_majority.append(majority[assigned] == splits.test_labels)
+    return [_accuracy(f"kmeans_{clusters}", by_nearest), _accuracy(f"kmeans_{clusters}_majority", by_majority)]
+
+
+def _labelled(available: int, labels: LabelCount, draws: int, task_seed: int) -> list[Indices]:
+    """The labelled training images of each run; with all of them there is one run."""
+    if labels == "all":
+        return [np.arange(available)]
+    return [draw_labelled(task_seed, draw, labels, available) for draw in range(draws)]
+
+
+def _knn(splits: _Splits, labels: LabelCount, runs: list[Indices], settings: ProbeSettings) -> Measurement:
+    correct = []
+    for images in runs:
+        knn = fit_knn(splits.train[images], splits.train_labels[images], settings.knn_neighbours)
+        correct.append(knn.predict(splits.test) == splits.test_labels)
+    return _accuracy(f"knn_{labels}", correct)
+
+
+def _linear(splits: _Splits, labels: LabelCount, runs: list[Indices], settings: ProbeSettings) -> Measurement:
+    correct, unconverged = [], 0
+    for images in runs:
+        seen = splits.train_labels[images]
+        if (seen == seen[0]).all():  # one class leaves nothing to fit
+            correct.append(splits.test_labels == seen[0])
+            continue
+        logistic, converged = fit_logistic(
+            splits.train[images], seen, settings.logistic_c, settings.logistic_max_iterations
+        )
+        unconverged += not converged
+        correct.append(logistic.predict(splits.test.astype(np.float64)) == splits.test_labels)
+    reason = f"{unconverged} of {len(runs)} fits did not converge in {settings.logistic_max_iterations} iterations"
+    return _accuracy(f"linear_{labels}", correct, reason if unconverged else None)
+
+
+def _accuracy(name: str, correct: list[NDArray[np.bool_]], reason: str | None = None) -> Measurement:
+    """correct: for each run, whether each test image was classified right."""
+    runs = np.stack(correct)
+    return Measurement.over_images(name, runs.mean(axis=0), tuple(runs.mean(axis=1).tolist()), reason)

@@ -1,0 +1,299 @@
+"""Records -> boards: means and spreads over seeds, and what may be compared with what. Does not import torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from mae_bench.metrics.catalogue import board_order, metric_kind
+from mae_bench.names import model_label
+from mae_bench.records.schema import Record
+from mae_bench.records.significance import inseparable_from_best
+from mae_bench.task import DEFAULT_PRESET, PRESETS, ReportedRow, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Standing = Literal["ranked", "partial", "not comparable"]
+
+CONDITIONS = {
+    "engine_version": "engine version",
+    "precision": "precision",
+    "protocol": "protocol",
+    "data": "data",
+    "validation_bits": "validation bits",
+    "test_bits": "test bits",
+}
+"""What two rows must share to be ranked together, with the words for it; columns of the frame of runs."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One metric of one row.
+
+    mean, std: over the n seeds, std with ddof = 1 and None for one seed. mean is None unless every seed has a finite
+    value: a model that diverged at one seed is not to look better for it. stderr: mean over the seeds of the standard
+    error over test images, None where a seed has none. reason: why the mean is absent, or what to know about it.
+    """
+
+    mean: float | None
+    std: float | None
+    n: int
+    stderr: float | None
+    reason: str | None = None
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model on one board.
+
+    standing: "ranked"; "partial", one record whose training was cut short; or "not comparable", measured under other
+    conditions than the ranked rows. reason: why it is not ranked. note: what tells the row from others of that label.
+    """
+
+    label: str
+    name: str
+    params: dict[str, Any]
+    seeds: tuple[int, ...]
+    cells: dict[str, Cell]
+    standing: Standing = "ranked"
+    reason: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Board:
+    """All that is known of one (task, task version, preset).
+
+    metrics: the columns, in the order of the catalogue: what the records measured or could not, or what was reported
+    where nothing ran. rows: by the task's `primary` metric, best first; the rows without it last. unranked: partial and
+    not comparable rows. notes: sentences about the whole board.
+    """
+
+    task: str
+    title: str
+    version: int
+    preset: str
+    primary: str
+    metrics: tuple[str, ...]
+    rows: tuple[Row, ...]
+    unranked: tuple[Row, ...]
+    reported: tuple[ReportedRow, ...]
+    notes: tuple[str, ...]
+
+
+def boards(records: Sequence[Record], tasks: Sequence[Task]) -> list[Board]:
+    """One board for each (task, task version, preset) of `records`, in the order of `tasks` and then of the presets.
+
+    A task with reported rows and no record gets a board of those alone, at the default preset. A model is its name and
+    parameters; its records are averaged over seeds only where adapter source and `CONDITIONS` agree as well. Of
+    several records of one run, the newest complete one counts.
+    """
+    by_name = {task.name: task for task in tasks}
+    found: list[Board] = []
+    if records:
+        found += [_board(by_name, runs) for _, runs in _frame(records).groupby(["task", "version", "preset"])]
+    ran = {board.task for board in found}
+    found += [_reported_board(task) for task in tasks if task.reported and task.name not in ran]
+
+    def order(board: Board) -> tuple[int, str, int, int, str]:
+        place = list(by_name).index(board.task) if board.task in by_name else len(by_name)
+        preset = PRESETS.index(board.preset) if board.preset in PRESETS else len(PRESETS)
+        return (place, board.task, -board.version, preset, board.preset)
+
+    return sorted(found, key=order)
+
+
+def _frame(records: Sequence[Record]) -> pd.DataFrame:
+    """One line a run, duplicates removed, by label and seed: the order of `records` leaves no trace."""
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        {
+            "task": record.task.name,
+            "version": record.task.version,
+            "preset": record.preset,
+            "label": model_label(record.model.name, record.model.params),
+            "adapter_source": record.hashes.adapter_source,
+            "engine_version": record.engine_version,
+            "precision": record.precision,
+            "protocol": record.hashes.protocol,
+            "data": record.hashes.data,
+            "validation_bits": record.hashes.validation_bits or "none",
+            "test_bits": record.hashes.test_bits or "none",
+            "seed": record.seed,
+            "complete": record.training.status == "complete",
+            "created": record.created,
+            "record_hash": record.record_hash,
+            "record": record,
+        }
+        for record in records
+    )
+    run = ["task", "version", "preset", "label", "adapter_source", *CONDITIONS, "seed"]
+    newest_last = frame.sort_values(["complete", "created", "record_hash"])
+    return newest_last.drop_duplicates(run, keep="last").sort_values(run)
+
+
+def _board(tasks: Mapping[str, Task], runs: pd.DataFrame) -> Board:
+    first: Record = runs["record"].iloc[0]
+    name, version, preset = first.task.name, first.task.version, first.preset
+    task = tasks.get(name)
+    current = task is not None and task.version == version and preset in task.presets
+    declared = task.protocol_hash(preset) if task is not None and current else None
+    reference = _reference(runs, declared)
+    comparable = (runs[list(CONDITIONS)] == reference).all(axis=1)
+    metrics = sorted(
+        {m for record in runs["record"] for m in (*record.metrics, *record.not_supported)}, key=board_order
+    )
+    primary = _primary(task)
+
+    rows = _rows(runs[runs["complete"] & comparable], metrics)
+    rows.sort(key=lambda row: _rank(row, primary))
+    other = [
+        replace(row, standing="not comparable", reason=_difference(group.iloc[0], reference))
+        for row, group in _rows_with_runs(runs[runs["complete"] & ~comparable], metrics)
+    ]
+    partial = [
+        replace(_row([record], metrics), standing="partial", reason=record.training.reason)
+        for record in runs.loc[~runs["complete"], "record"]
+    ]
+    notes = []
+    if task is not None and task.version != version:
+        notes.append(f"These records are of version {version} of the task, which is now at version {task.version}.")
+    elif declared is not None and declared != reference["protocol"]:
+        notes.append(
+            f"These records stand on protocol {_short(reference['protocol'])}, and the task file now declares "
+            f"{_short(declared)}: run the models again."
+        )
+    return Board(
+        task=name,
+        title=name if task is None else task.title,
+        version=version,
+        preset=preset,
+        primary=primary,
+        metrics=tuple(metrics),
+        rows=tuple(_embolden(rows, metrics)),
+        unranked=(*other, *partial),
+        reported=() if task is None else task.reported,
+        notes=tuple(notes),
+    )
+
+
+def _reported_board(task: Task) -> Board:
+    return Board(
+        task=task.name,
+        title=task.title,
+        version=task.version,
+        preset=DEFAULT_PRESET if DEFAULT_PRESET in task.presets else next(iter(task.presets)),
+        primary=_primary(task),
+        metrics=tuple(sorted({metric for row in task.reported for metric in row.metrics}, key=board_order)),
+        rows=(),
+        unranked=(),
+        reported=task.reported,
+        notes=("No model has been measured here yet.",),
+    )
+
+
+def _primary(task: Task | None) -> str:
+    """What rows are sorted by: bits a dimension for images of grey levels, nats otherwise."""
+    grey = task is not None and task.data.likelihood == "discretized_logistic_mixture"
+    return "bits_per_dim" if grey else "nll"
+
+
+def _rank(row: Row, primary: str) -> tuple[bool, float, str]:
+    mean = row.cells[primary].mean if primary in row.cells else None
+    return (mean is None, 0.0 if mean is None else mean, row.label)
+
+
+def _reference(runs: pd.DataFrame, declared: str | None) -> pd.Series[Any]:
+    """The conditions that rank: of the complete runs those of the declared protocol, of these the newest engine's."""
+    by_claim = runs.assign(declared=runs["protocol"] == declared).sort_values(
+        ["complete", "declared", "engine_version", "created", "record_hash"]
+    )
+    return by_claim.iloc[-1][list(CONDITIONS)]
+
+
+def _difference(run: pd.Series[Any], reference: pd.Series[Any]) -> str:
+    """In words, where the conditions of `run` differ from those of the ranked rows."""
+    parts = [
+        f"{words} {_short(run[column])} where the ranked rows have {_short(reference[column])}"
+        for column, words in CONDITIONS.items()
+        if run[column] != reference[column]
+    ]
+    return "measured with " + ", ".join(parts)
+
+
+def _short(value: Any) -> str:
+    """A hash by its first eight digits; a number or a word as it is."""
+    return str(value)[:8]
+
+
+def _rows(runs: pd.DataFrame, metrics: Sequence[str]) -> list[Row]:
+    return [row for row, _ in _rows_with_runs(runs, metrics)]
+
+
+def _rows_with_runs(runs: pd.DataFrame, metrics: Sequence[str]) -> list[tuple[Row, pd.DataFrame]]:
+    """One row for each label, adapter source and conditions; where a label has several, a note tells them apart."""
+    found = []
+    for (label, source, *_), group in runs.groupby(["label", "adapter_source", *CONDITIONS]):
+        several = runs.loc[runs["label"] == label, "adapter_source"].nunique() > 1
+        row = _row(list(group["record"]), metrics)
+        found.append((replace(row, note=f"adapter source {_short(source)}") if several else row, group))
+    return found
+
+
+def _row(records: Sequence[Record], metrics: Sequence[str]) -> Row:
+    model = records[0].model
+    return Row(
+        label=model_label(model.name, model.params),
+        name=model.name,
+        params=model.params,
+        seeds=tuple(record.seed for record in records),
+        cells={metric: _cell(records, metric) for metric in metrics},
+    )
+
+
+def _cell(records: Sequence[Record], metric: str) -> Cell:
+    import pandas as pd
+
+    n = len(records)
+    for record in records:
+        measured = record.metrics.get(metric)
+        if measured is None:
+            return Cell(None, None, n, None, record.not_supported.get(metric, f"not measured at seed {record.seed}"))
+        if measured.value is None:
+            return Cell(None, None, n, None, f"seed {record.seed}: {measured.reason or 'not finite'}")
+    found = [record.metrics[metric] for record in records]
+    values = pd.Series([one.value for one in found], dtype=float)
+    errors = pd.Series([one.stderr for one in found], dtype=float)
+    remarks = dict.fromkeys(one.reason for one in found if one.reason)
+    return Cell(
+        mean=float(values.mean()),
+        std=_std(values),
+        n=n,
+        stderr=None if errors.isna().any() else float(errors.mean()),
+        reason="; ".join(remarks) or None,
+    )
+
+
+def _std(values: pd.Series[float]) -> float | None:
+    """Sample standard deviation; exactly 0 for equal values, where rounding of their mean would leave a trace."""
+    if len(values) < 2:
+        return None
+    return float(values.std(ddof=1)) if values.nunique() > 1 else 0.0
+
+
+def _embolden(rows: list[Row], metrics: Sequence[str]) -> list[Row]:
+    bold = {
+        metric: inseparable_from_best(
+            [(cell.mean, cell.std, cell.n) for cell in (row.cells[metric] for row in rows)],
+            metric_kind(metric).direction,
+        )
+        for metric in metrics
+    }
+    return [
+        replace(row, cells={metric: replace(cell, bold=i in bold[metric]) for metric, cell in row.cells.items()})
+        for i, row in enumerate(rows)
+    ]

@@ -1,0 +1,1 @@
+"""Boards, and the progress of a run, as a person reads them."""

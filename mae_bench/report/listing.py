@@ -1,0 +1,69 @@
+"""What `list models` and `list tasks` print: tables as wide as a terminal, or as wide as they need elsewhere."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from mae_bench.names import model_label
+from mae_bench.registry import ModelListing, TaskListing
+from mae_bench.task import DEFAULT_PRESET, PRESETS, Task
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WIDTH_OF_A_PIPE = 10_000
+
+
+def print_models(listings: Sequence[ModelListing], stream: TextIO) -> None:
+    """A model a row: how it is written with its defaults, where it comes from, what it is."""
+    table = _table("model and defaults", "source", "description")
+    for listing in listings:
+        label = model_label(listing.offer.name, listing.params)
+        _add_row(table, label, listing.offer.place, listing.fault or listing.description)
+    presets = ", ".join(PRESETS)
+    _print(table, f"Every model is built for the preset of its run ({presets}; {DEFAULT_PRESET} unless told).", stream)
+
+
+def print_tasks(listings: Sequence[TaskListing], stream: TextIO) -> None:
+    """A task a row: its presets, its data, where it comes from, what it is."""
+    table = _table("task", "presets", "images", "train/validation/test", "source", "description")
+    for listing in listings:
+        name, place = listing.offer.name, listing.offer.place
+        if listing.task is None:
+            _add_row(table, name, "", "", "", place, listing.fault or "")
+        else:
+            _add_row(
+                table, name, ", ".join(listing.task.presets), *_data(listing.task), place, listing.task.description
+            )
+    _print(table, f"The preset is {DEFAULT_PRESET} unless told.", stream)
+
+
+def _data(task: Task) -> tuple[str, str]:
+    data = task.data
+    images = (
+        f"{'x'.join(str(size) for size in data.shape)}, {data.likelihood.replace('_', ' ')}, {data.classes} classes"
+    )
+    return images, f"{data.train_size}/{data.validation_size}/{data.test_size}"
+
+
+def _table(*headings: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _add_row(table: "Table", *cells: str) -> None:
+    from rich.text import Text
+
+    table.add_row(*(Text(cell) for cell in cells))
+
+
+def _print(table: "Table", footnote: str, stream: TextIO) -> None:
+    from rich.console import Console
+
+    console = Console(file=stream, width=None if stream.isatty() else WIDTH_OF_A_PIPE)
+    console.print(table)
+    console.print(footnote, markup=False, highlight=False)

@@ -1,0 +1,145 @@
+"""What a run shows while it runs: bars on a terminal, plain lines elsewhere. Imports rich only for a terminal."""
+
+import time
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol, Self, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+SECONDS_BETWEEN_LINES = 30.0
+
+
+class RunDisplay(Protocol):
+    """What an executor tells its progress to."""
+
+    def start(self, title: str) -> None:
+        """A job begins."""
+        ...
+
+    def progress(self, stage: str, done: int, total: int, note: str) -> None:
+        """`done` of `total` steps of a stage are over: the `mae_bench.adapter.Progress` of every job."""
+        ...
+
+    def end(self, title: str, outcome: str) -> None:
+        """A job has ended, or needed no start: "done in 21 s", "cached", "failed: ..."."""
+        ...
+
+
+def run_display(jobs: int, stream: TextIO) -> "AbstractContextManager[RunDisplay]":
+    """The display that suits the stream, for a run of so many jobs."""
+    return TerminalDisplay(jobs, stream) if stream.isatty() else PlainDisplay(jobs, stream)
+
+
+class PlainDisplay:
+    """A line when a job starts or ends, a line when a stage of it ends, and between those one line every 30 seconds."""
+
+    def __init__(self, jobs: int, stream: TextIO) -> None:
+        self._jobs = jobs
+        self._stream = stream
+        self._ended = 0
+        self._stage = ("", 0)
+        self._unwritten: str | None = None
+        self._last_written = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._end_stage()
+
+    def start(self, title: str) -> None:
+        """Write the job's number and title."""
+        self._end_stage()
+        self._write(f"[{self._ended + 1}/{self._jobs}] {title}")
+
+    def progress(self, stage: str, done: int, total: int, note: str) -> None:
+        """Write a line where 30 seconds have passed since the last; stages differ by name or by total."""
+        if (stage, total) != self._stage:
+            self._end_stage()
+            self._stage = (stage, total)
+        self._unwritten = f"  {stage} {done}/{total} {note}".rstrip()
+        if time.monotonic() - self._last_written >= SECONDS_BETWEEN_LINES:
+            self._write(self._unwritten)
+
+    def end(self, title: str, outcome: str) -> None:
+        """Write the job's number, title and outcome."""
+        self._end_stage()
+        self._ended += 1
+        self._write(f"[{self._ended}/{self._jobs}] {title}: {outcome}")
+
+    def _end_stage(self) -> None:
+        if self._unwritten is not None:
+            self._write(self._unwritten)
+        self._stage = ("", 0)
+
+    def _write(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+        self._last_written = time.monotonic()
+        self._unwritten = None
+
+
+class TerminalDisplay:
+    """Two bars, the jobs and the stage of the one that runs; above them a line when a job starts or ends."""
+
+    def __init__(self, jobs: int, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=Console(file=stream),
+            transient=True,
+        )
+        self._jobs = jobs
+        self._ended = 0
+        self._jobs_bar = self._bars.add_task("jobs", total=jobs, note="")
+        self._stage = ("", 0)
+        self._stage_bar: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bars.stop()
+
+    def start(self, title: str) -> None:
+        """Write the job's number and title above the bars."""
+        self._end_stage()
+        self._write(f"[{self._ended + 1}/{self._jobs}] {title}")
+
+    def progress(self, stage: str, done: int, total: int, note: str) -> None:
+        """Move the stage's bar; a new stage, one of another name or total, gets a new bar in its place."""
+        if self._stage_bar is None or (stage, total) != self._stage:
+            self._end_stage()
+            self._stage = (stage, total)
+            self._stage_bar = self._bars.add_task(stage, total=total, note=note)
+        self._bars.update(self._stage_bar, completed=done, note=note)
+
+    def end(self, title: str, outcome: str) -> None:
+        """Write the job's number, title and outcome above the bars."""
+        self._end_stage()
+        self._ended += 1
+        self._write(f"[{self._ended}/{self._jobs}] {title}: {outcome}")
+        self._bars.update(self._jobs_bar, completed=self._ended)
+
+    def _end_stage(self) -> None:
+        if self._stage_bar is not None:
+            self._bars.remove_task(self._stage_bar)
+        self._stage_bar = None
+
+    def _write(self, line: str) -> None:
+        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,85 @@
+"""The VAE that the baselines are: five choosable parts behind the adapter's contract."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from mae_bench.adapter import Adapter, DataSpec, DiagonalGaussian, ImportanceTerms, Loss
+from mae_bench.nn.weight_norm import data_dependent_initialisation
+from mae_bench.vae.networks import Networks
+
+CPU_ROWS = 64
+"""Rows decoded at once on a CPU without gradients, so that activations stay in its cache; no draw depends on it."""
+
+
+class Objective(Protocol):
+    """From the two terms of the ELBO [B] and the posterior of the batch to the loss."""
+
+    def __call__(self, reconstruction_error: Tensor, kl: Tensor, posterior: DiagonalGaussian) -> Loss: ...
+
+
+class VAE(Adapter):
+    """log p(x) by z ~ q(z|x): x -> encoder -> posterior -> z -> decoder, with a prior over z (paper eqs. (1) to (3)).
+
+    networks: encoder, posterior, prior and decoder, as `autoregressive_networks` and `factorised_networks` make them.
+    objective: the loss to minimise.
+    """
+
+    def __init__(self, data: DataSpec, preset: str, *, networks: Networks, objective: Objective) -> None:
+        super().__init__(data, preset)
+        self.encoder = networks.encoder
+        self.posterior_of = networks.posterior
+        self.prior = networks.prior
+        self.decoder = networks.decoder
+        self.objective = objective
+
+    def initialise(self, x: Tensor) -> None:
+        """Data-dependent initialisation: one pass through every layer, each fitted to mean 0 and its own scale."""
+        with torch.no_grad(), data_dependent_initialisation(self):
+            z = self.posterior(x).sample(1).squeeze(1)
+            self.prior.log_density(z)
+            self.decoder.log_likelihood(x, z)
+
+    def posterior(self, x: Tensor) -> DiagonalGaussian:
+        """q(z|x): mean and log_variance [B, D]."""
+        posterior: DiagonalGaussian = self.posterior_of(self.encoder(x))
+        return posterior
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The posterior mean: [B, D]."""
+        return self.posterior(x).mean
+
+    def importance_terms(self, x: Tensor, samples: int) -> ImportanceTerms:
+        """`samples` draws z_k ~ q(z|x) for each image and their log-densities: [B, samples] each."""
+        return self._terms(x, self.posterior(x), samples)
+
+    def loss(self, x: Tensor) -> Loss:
+        """The objective, from one posterior sample an image."""
+        posterior = self.posterior(x)
+        terms = self._terms(x, posterior, 1)
+        kl = (terms.log_posterior - terms.log_prior).squeeze(1)
+        return self.objective(-terms.log_likelihood.squeeze(1), kl, posterior)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """A draw from p(x|z) at z = the posterior mean: [B, C, H, W]."""
+        with torch.no_grad():
+            return self.decoder.sample(self.posterior(x).mean)
+
+    def sample(self, count: int) -> Tensor:
+        """z from the prior, then x from p(x|z): [count, C, H, W]."""
+        with torch.no_grad():
+            return self.decoder.sample(self.prior.sample(count))
+
+    def _terms(self, x: Tensor, posterior: DiagonalGaussian, samples: int) -> ImportanceTerms:
+        z = posterior.sample(samples)
+        rows = z.flatten(0, 1)
+        images = x.repeat_interleave(samples, dim=0)
+        split = CPU_ROWS if x.device.type == "cpu" and not torch.is_grad_enabled() else len(rows)
+        parts = zip(torch.split(images, split), torch.split(rows, split), strict=True)
+        log_likelihood = torch.cat([self.decoder.log_likelihood(*part) for part in parts])
+        return ImportanceTerms(
+            log_likelihood=log_likelihood.view(-1, samples),
+            log_prior=self.prior.log_density(rows).view(-1, samples),
+            log_posterior=posterior.log_density(z),
+        )

@@ -1,0 +1,87 @@
+"""Objectives: from the two terms of the ELBO and the posteriors of a mini-batch to a loss (paper section 3.2)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mae_bench.adapter import DiagonalGaussian, Loss
+from mae_bench.metrics.posterior import pairwise_kl, posterior_divergence_std
+
+
+def diversity_loss(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Eq. (8): sum over units of softplus(-KL), averaged over the ordered pairs i != j; a scalar, nats.
+
+    mean, log_variance: [B, D]. ValueError for fewer than two rows, which have no pairs.
+    """
+    return _mean_over_pairs(F.softplus(-pairwise_kl(mean, log_variance))).sum()
+
+
+def mean_diversity_loss(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """The authors' code instead of eq. (8): softplus(-KL) of each unit's KL averaged over pairs, summed over units.
+
+    By Jensen's inequality never above `diversity_loss`, and far below it where the KLs of a unit are spread.
+    """
+    return F.softplus(-_mean_over_pairs(pairwise_kl(mean, log_variance))).sum()
+
+
+def smoothness_loss(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Eq. (6) in a mini-batch: the standard deviation of KL(q(z|x_i) || q(z|x_j)) over i != j. [B, D] -> a scalar."""
+    return posterior_divergence_std(mean, log_variance)
+
+
+def _mean_over_pairs(values: Tensor) -> Tensor:
+    """[B, B, D] -> [D]: the mean over i != j."""
+    count = values.shape[0]
+    if count < 2:
+        raise ValueError("the diversity of posteriors needs a batch of at least two images")
+    others = 1.0 - torch.eye(count, device=values.device, dtype=values.dtype)
+    return torch.einsum("ijd,ij->d", values, others) / (count * (count - 1))
+
+
+class ELBO(nn.Module):
+    """The negative ELBO, the KL by one posterior sample, with free bits clamped on the batch mean of the total KL.
+
+    free_bits: nats a data dimension (Kingma et al., 2016; paper B.1.1); a KL below free_bits x dimensions costs as much
+    as one at it.
+    """
+
+    def __init__(self, dimensions: int, free_bits: float = 0.0) -> None:
+        super().__init__()
+        if free_bits < 0:
+            raise ValueError(f"free_bits must not be negative, and is {free_bits}")
+        # A KL estimated by samples may fall below zero; without free bits it is left as it is.
+        self.least_kl = free_bits * dimensions if free_bits else -math.inf
+
+    def forward(self, reconstruction_error: Tensor, kl: Tensor, posterior: DiagonalGaussian) -> Loss:
+        """reconstruction_error, kl: [B], nats -> Loss."""
+        terms = {"reconstruction_error": reconstruction_error.mean(), "kl": kl.mean()}
+        return Loss(terms["reconstruction_error"] + terms["kl"].clamp_min(self.least_kl), terms)
+
+
+class MutualPosteriorDivergence(nn.Module):
+    """Eq. (7): the negative ELBO + eta x diversity loss + gamma x smoothness loss, over the mini-batch's posteriors.
+
+    diversity: "paper" for eq. (8), "mean" for the authors' code; eta does not transfer from one to the other.
+    """
+
+    def __init__(self, eta: float, gamma: float, diversity: str = "paper") -> None:
+        super().__init__()
+        if eta < 0 or gamma < 0:
+            raise ValueError(f"eta and gamma must not be negative, and are {eta} and {gamma}")
+        forms = {"paper": diversity_loss, "mean": mean_diversity_loss}
+        if diversity not in forms:
+            raise ValueError(f"diversity must be one of {', '.join(forms)}, and is {diversity!r}")
+        self.eta, self.gamma, self.diversity = eta, gamma, forms[diversity]
+
+    def forward(self, reconstruction_error: Tensor, kl: Tensor, posterior: DiagonalGaussian) -> Loss:
+        """reconstruction_error, kl: [B], nats; posterior: of the same B images -> Loss."""
+        terms = {
+            "reconstruction_error": reconstruction_error.mean(),
+            "kl": kl.mean(),
+            "diversity": self.diversity(posterior.mean, posterior.log_variance),
+            "smoothness": smoothness_loss(posterior.mean, posterior.log_variance),
+        }
+        elbo = terms["reconstruction_error"] + terms["kl"]
+        return Loss(elbo + self.eta * terms["diversity"] + self.gamma * terms["smoothness"], terms)

@@ -1,0 +1,217 @@
+"""load_data: checked against the task, split without overlap, bits drawn once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import mae_bench.data
+from mae_bench.content import content_folder
+from mae_bench.data import draw_split, load_data
+from mae_bench.data.arrays import Arrays, hash_arrays
+from mae_bench.errors import DataError
+from mae_bench.seeding import numpy_generator
+from mae_bench.task import Task, load_task
+
+GOLDEN_DIGITS = {
+    "data": "efa8b0fa9a1c5a6ffc7b6e2f4a39e03db90a17e1656c74be45a9f1fd8371c76b",
+    "validation_bits": "b2752df2719f4e67edb1d54385294831da477d447845ef61c4431d50355868b3",
+    "test_bits": "881977734bffcf22d1c4578887ce53aa9f3a4eff7600d056c6d6b54a936999a4",
+}
+"""Pinned: if one of these moves, every published number on digits moves with it."""
+
+
+@pytest.fixture(params=["digits_task", "mnist_500_task"])
+def real_task(request) -> Task:
+    return request.getfixturevalue(request.param)
+
+
+def _with_data(task: Task, **changes) -> Task:
+    return task.model_copy(update={"data": task.data.model_copy(update=changes)})
+
+
+def test_sizes_shapes_and_types(real_task):
+    data = load_data(real_task)
+    settings = real_task.data
+    for part in ("train", "validation", "test"):
+        images, labels = getattr(data, part), getattr(data, f"{part}_labels")
+        size = getattr(settings, f"{part}_size")
+        assert len(images) == len(labels) == size
+        assert images.grey.shape == (size, *settings.shape)
+        assert images.grey.dtype == torch.uint8
+        assert labels.dtype == np.int64
+        assert set(labels.tolist()) == set(range(10))
+    assert data.spec.shape == settings.shape
+    assert data.spec.train_size == settings.train_size
+
+
+def test_images_keep_their_labels(digits_task):
+    """Against scikit-learn itself: each image, looked up by its bytes, bears the label it has there."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    label_of = {
+        image.astype(np.uint8).tobytes(): label for image, label in zip(digits.images, digits.target, strict=True)
+    }
+    data = load_data(digits_task)
+    for part in ("train", "validation", "test"):
+        grey = getattr(data, part).grey.numpy()
+        assert [label_of[image.tobytes()] for image in grey] == getattr(data, f"{part}_labels").tolist()
+
+
+def test_official_test_images_stay_in_order(mnist_500_task):
+    with np.load(Path(__file__).parents[1] / "fixtures" / "mnist_500" / "mnist.npz") as archive:
+        x_test, y_test = archive["x_test"], archive["y_test"]
+    data = load_data(mnist_500_task)
+    np.testing.assert_array_equal(data.test.grey[:, 0].numpy(), x_test)
+    np.testing.assert_array_equal(data.test_labels, y_test)
+
+
+def test_splits_are_disjoint_by_index(real_task):
+    arrays, _ = mae_bench.data._load_source(real_task.data.source, str(mae_bench.data.data_folder()))
+    split = draw_split(real_task, arrays)
+    drawn = [split.train, split.validation] + ([split.test] if arrays.x_test is None else [])
+    np.testing.assert_array_equal(np.sort(np.concatenate(drawn)), np.arange(len(arrays.x_train)))
+
+
+def test_no_image_lies_in_two_splits(real_task):
+    """By their bytes; neither set holds an exact duplicate at all."""
+    data = load_data(real_task)
+    images = [image.tobytes() for part in (data.train, data.validation, data.test) for image in part.grey.numpy()]
+    assert len(set(images)) == len(images)
+
+
+def test_split_follows_the_seed(digits_task):
+    other = digits_task.model_copy(update={"seed": digits_task.seed + 1})
+    one, same, different = load_data(digits_task), load_data(digits_task), load_data(other)
+    assert torch.equal(one.train.grey, same.train.grey)
+    assert not torch.equal(one.train.grey, different.train.grey)
+    assert not torch.equal(one.validation.grey, different.validation.grey)
+
+
+def test_fixed_bits_are_drawn_by_the_task_seed(digits_task):
+    """Recomputed from the design's formula, and the same at each call."""
+    data = load_data(digits_task)
+    for part in ("validation", "test"):
+        images = getattr(data, part)
+        grey = images.grey.numpy()
+        bits = numpy_generator(digits_task.seed, f"{part} bits").integers(16, size=grey.shape) < grey
+        everything = torch.arange(len(images))
+        np.testing.assert_array_equal(images.batch(everything).numpy(), bits.astype(np.float32))
+        assert torch.equal(getattr(load_data(digits_task), part).batch(everything), images.batch(everything))
+    assert data.train.bits is None
+
+
+def test_golden_hashes(digits_task):
+    assert load_data(digits_task).hashes == GOLDEN_DIGITS
+
+
+def test_hashes_are_the_same_in_another_process(digits_task):
+    program = (
+        "from mae_bench.content import content_folder; from mae_bench.data import load_data; "
+        "from mae_bench.task import load_task; "
+        "print(load_data(load_task(content_folder('tasks') / 'digits.toml')).hashes['test_bits'])"
+    )
+    root = Path(mae_bench.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONHASHSEED": "7"}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == load_data(digits_task).hashes["test_bits"]
+
+
+def test_arrays_are_loaded_once(digits_task, monkeypatch):
+    load_data(digits_task)
+    monkeypatch.setattr(mae_bench.data, "_find_loader", lambda source: pytest.fail("loaded again"))
+    load_data(digits_task)
+
+
+def test_the_shipped_mnist_task_refuses_part_of_mnist(mnist_500_task):
+    """A mnist.npz with the wrong images in it."""
+    task = load_task(content_folder("tasks") / "mnist.toml")
+    with pytest.raises(DataError) as caught:
+        load_data(task)
+    message = str(caught.value)
+    assert "source 'mnist' (from " in message
+    assert "mnist.npz) are not those that task mnist declares" in message
+    assert f"begins with {mnist_500_task.data.sha256[:12]}, not {task.data.sha256[:12]};" in message
+    assert message.endswith("(a file of ours that you delete is downloaded again).")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"train_size": 1098}, "there are 1797 images to split, not 1798"),
+        ({"test_size": 499}, "there are 1797 images to split, not 1796"),
+        ({"shape": (1, 8, 9)}, r"x_train is uint8 \[1797, 1, 8, 8\], not uint8 images of shape \[1, 8, 9\]"),
+        ({"levels": 15}, "x_train has grey levels up to 16, not 15"),
+        ({"levels": 256}, "levels is 256, but grey levels are bytes"),
+        ({"classes": 9}, "y_train has labels from 0 to 9, not 0 to 8"),
+    ],
+)
+def test_task_that_does_not_describe_its_data(digits_task, changes, fault):
+    with pytest.raises(DataError, match=rf"^task digits does not describe its own data: {fault}.*; correct \[data\]"):
+        load_data(_with_data(digits_task, **changes))
+
+
+def test_wrong_number_of_official_test_images(mnist_500_task):
+    with pytest.raises(DataError, match="there are 100 test images, not 99"):
+        load_data(_with_data(mnist_500_task, test_size=99))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("mnits", "there is no data source 'mnits'; choose one of digits, mnist or write package.module:function"),
+        ("no_such_package:load", "'no_such_package:load' cannot be loaded .*; install the package"),
+        ("mae_bench.data.digits:lod", "'mae_bench.data.digits:lod' cannot be loaded .*; install the package"),
+        ("builtins:dict", "'builtins:dict' returned dict; let the function return"),
+    ],
+)
+def test_wrong_source(digits_task, source, message):
+    with pytest.raises(DataError, match=message):
+        load_data(_with_data(digits_task, source=source))
+
+
+COLOUR = Arrays(
+    x_train=np.random.default_rng(0).integers(256, size=(6, 3, 4, 4), dtype=np.uint8),
+    y_train=np.arange(6),
+    x_test=np.random.default_rng(1).integers(256, size=(2, 3, 4, 4), dtype=np.uint8),
+    y_test=np.arange(2),
+)
+
+
+@pytest.fixture
+def colour_task(digits_task, tmp_path, monkeypatch):
+    """A task of somebody else's, on colour images, its loader in a module of its own."""
+    np.savez(tmp_path / "colour.npz", x_train=COLOUR.x_train, y_train=COLOUR.y_train, x_test=COLOUR.x_test)
+    (tmp_path / "colour_images.py").write_text(
+        "import numpy as np\nfrom mae_bench.data.arrays import Arrays\n\n"
+        "def load():\n"
+        f"    stored = np.load({str(tmp_path / 'colour.npz')!r})\n"
+        "    return Arrays(stored['x_train'], stored['y_train'], stored['x_test'], np.arange(2))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield _with_data(
+        digits_task,
+        source="colour_images:load",
+        sha256=hash_arrays(COLOUR),
+        shape=(3, 4, 4),
+        likelihood="discretized_logistic_mixture",
+        levels=255,
+        train_size=4,
+        validation_size=2,
+        test_size=2,
+    )
+    sys.modules.pop("colour_images", None)
+    mae_bench.data._load_source.cache_clear()
+
+
+def test_source_of_another_package_without_bits(colour_task):
+    data = load_data(colour_task)
+    assert data.hashes == {"data": hash_arrays(COLOUR), "validation_bits": None, "test_bits": None}
+    x = data.test.batch(torch.arange(2))
+    np.testing.assert_allclose(x.numpy(), COLOUR.x_test / 255.0, rtol=1e-6)
+    assert len(data.train) == 4

@@ -1,0 +1,99 @@
+"""Weight-normalised layers against a plain computation, and their initialisation on constant and varied inputs."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mae_bench.nn.weight_norm import Conv2d, ConvTranspose2d, Linear, data_dependent_initialisation
+
+
+def randomised(layer):
+    """The layer with random scale and bias, in float64."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        layer.scale.normal_()
+        layer.bias.normal_()
+    return layer.double()
+
+
+def plain_weight(layer, output_dim=0):
+    """g v / ||v|| of the masked v, one output unit at a time."""
+    v = layer.direction.detach() * (1 if layer.mask is None else layer.mask)
+    units = [g * u / u.square().sum().sqrt() for g, u in zip(layer.scale.detach(), v.unbind(output_dim), strict=True)]
+    return torch.stack(units, output_dim)
+
+
+def test_linear_layer_with_a_mask():
+    mask = torch.tensor([[1.0, 0, 1, 1, 0], [0, 0, 0, 0, 1], [1, 1, 1, 1, 1]])
+    layer = randomised(Linear(5, 3, mask))
+    weight = plain_weight(layer)
+    assert (weight[mask == 0] == 0).all()
+    x = torch.randn(4, 5, dtype=torch.float64)
+    torch.testing.assert_close(layer(x), x @ weight.T + layer.bias, rtol=1e-12, atol=1e-12)
+    # The norm is that of the live weights: whatever stands under the mask changes nothing.
+    before = layer(x).detach()
+    with torch.no_grad():
+        layer.direction[mask == 0] = 100.0
+    torch.testing.assert_close(layer(x), before, rtol=1e-12, atol=1e-12)
+
+
+def test_convolution():
+    layer = randomised(Conv2d(2, 3, 3, stride=2, padding=1))
+    x = torch.randn(4, 2, 7, 6, dtype=torch.float64)
+    expected = F.conv2d(x, plain_weight(layer), layer.bias, stride=2, padding=1)
+    torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_transposed_convolution_has_one_norm_for_each_of_its_output_channels():
+    layer = randomised(ConvTranspose2d(2, 3, 3, stride=2, padding=1, output_padding=(1, 0)))
+    x = torch.randn(4, 2, 4, 5, dtype=torch.float64)
+    weight = plain_weight(layer, output_dim=1)
+    expected = F.conv_transpose2d(x, weight, layer.bias, stride=2, padding=1, output_padding=(1, 0))
+    assert expected.shape == (4, 3, 8, 9)
+    torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_fully_masked_unit_has_the_weight_zero_and_finite_gradients(dtype):
+    torch.manual_seed(0)
+    layer = Linear(4, 3, torch.tensor([[1.0, 1, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1]])).to(dtype)
+    x = torch.randn(5, 4, dtype=dtype, requires_grad=True)
+    y = layer(x)
+    assert (layer.weight()[1] == 0).all()
+    assert (y[:, 1] == layer.bias[1]).all()
+    y.square().sum().backward()
+    for gradient in (x.grad, layer.direction.grad, layer.scale.grad, layer.bias.grad):
+        assert gradient.isfinite().all()
+    assert (layer.direction.grad[1] == 0).all()
+    assert layer.scale.grad[1] == 0
+    assert (layer.direction.grad[0] != 0).all()
+
+
+@pytest.mark.parametrize("initial_scale", [1.0, 0.1])
+def test_initialisation_gives_every_unit_mean_zero_and_its_standard_deviation(initial_scale):
+    torch.manual_seed(0)
+    mask = torch.ones(6, 10)
+    mask[2] = 0
+    layer = Linear(10, 6, mask, initial_scale)
+    x = 5 + 3 * torch.randn(200, 10)
+    x[:, 0] = 2.0
+    mask[4], mask[4, 0] = 0, 1  # unit 4 sees only the constant input
+    with data_dependent_initialisation(layer):
+        during = layer(x)
+    y = layer(x)
+    torch.testing.assert_close(during, y)  # what the next layer is initialised on
+    varied = [0, 1, 3, 5]
+    torch.testing.assert_close(y.mean(0), torch.zeros(6), rtol=0, atol=1e-5)
+    torch.testing.assert_close(y.std(0, correction=0)[varied], torch.full((4,), initial_scale), rtol=1e-4, atol=0)
+    assert y[:, [2, 4]].abs().max() < 1e-5
+    assert layer.scale.isfinite().all()
+
+
+def test_initialisation_ends_with_its_context_even_by_an_exception():
+    torch.manual_seed(0)
+    layer = Linear(3, 2)
+    with pytest.raises(RuntimeError), data_dependent_initialisation(layer):
+        layer(torch.randn(8, 4))
+    layer.scale.data.fill_(7.0)
+    layer(torch.randn(8, 3))
+    assert (layer.scale == 7.0).all()

@@ -1,0 +1,48 @@
+"""What a record refuses, and what its hash covers."""
+
+import pytest
+from pydantic import ValidationError
+
+from mae_bench.records.schema import Record, seal
+
+
+def test_the_hash_covers_every_field(make_record):
+    record = make_record()
+    assert record.record_hash == record.content_hash()
+    moved = {
+        "seed": 1,
+        "created": "2026-01-01T00:00:00Z",
+        "nll_by_samples": {1: 21.0},
+        "training": record.training.model_copy(update={"epochs": 3}),
+    }
+    for name, value in moved.items():
+        assert record.model_copy(update={name: value}).content_hash() != record.record_hash, name
+
+
+def test_the_hash_survives_json(make_record):
+    record = make_record(params={"eta": 1.0, "exact": True, "name": "η"})
+    assert Record.model_validate_json(record.model_dump_json()).content_hash() == record.record_hash
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": {"name": "../mae", "params": {}}},
+        {"model": {"name": "..", "params": {}}},
+        {"model": {"name": "a/b", "params": {}}},
+        {"model": {"name": "mae\n", "params": {}}},
+        {"model": {"name": "m" * 65, "params": {}}},
+        {"task": {"name": "..", "version": 1}},
+        {"task": {"name": "Digits", "version": 1}},
+        {"preset": "../small"},
+        {"key": "0" * 63},
+        {"metrics": {"nll2": {"value": 1.0, "stderr": None, "n": 1, "unit": "nats", "direction": "lower"}}},
+        {"metrics": {"nll": {"value": float("inf"), "stderr": None, "n": 1, "unit": "nats", "direction": "lower"}}},
+        {"not_supported": {"speed": "no clock"}},
+        {"user": "somebody"},
+    ],
+)
+def test_a_record_refuses(make_record, change):
+    content = make_record().model_dump()
+    with pytest.raises(ValidationError):
+        seal(content | change)

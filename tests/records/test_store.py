@@ -1,0 +1,178 @@
+"""The store: where records lie, that they are written whole, and that a broken one is named."""
+
+import json
+import os
+
+import pytest
+
+from mae_bench.errors import RecordError
+from mae_bench.plan import Job, ModelReference
+from mae_bench.records.store import Store, read_if_record, read_record, write_text_atomically
+
+
+@pytest.fixture
+def job(digits_task):
+    return Job(ModelReference("mae", "mae", (), "a" * 64), digits_task, "small", 0)
+
+
+@pytest.fixture
+def saved(make_record, tmp_path):
+    """The path of a good record."""
+    return Store(tmp_path).save(make_record())
+
+
+def edit(path, change):
+    """Apply `change` to the JSON object in `path`, and leave the hash as it is."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def message_of(path):
+    with pytest.raises(RecordError) as raised:
+        read_record(path)
+    message = str(raised.value)
+    assert path.name in message
+    assert str(path.parent) not in message
+    assert "\n" not in message and message.endswith(".")
+    return message
+
+
+def test_what_is_saved_is_found(make_record, job, tmp_path):
+    store, record = Store(tmp_path), make_record(params={})
+    assert store.find(job) is None
+    assert store.records() == []
+    path = store.save(record)
+    assert path == store.record_path(job) == tmp_path / "digits" / "small" / "mae" / f"{job.key}.json"
+    assert store.working_directory(job) == path.parent / job.key
+    assert store.find(job) == read_record(path) == record
+    assert store.records() == [record]
+
+
+def test_a_missing_root_holds_nothing(tmp_path):
+    assert Store(tmp_path / "nowhere").records() == []
+
+
+def test_the_file_is_stable_and_names_nothing_else(make_record, tmp_path):
+    store = Store(tmp_path)
+    first = store.save(make_record()).read_bytes()
+    again = store.save(make_record()).read_bytes()
+    assert first == again
+    assert first.endswith(b"}\n")
+    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".json"]
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "page"
+    write_text_atomically(path, "old")
+
+    def crash(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", crash)
+    with pytest.raises(KeyboardInterrupt):
+        write_text_atomically(path, "new and longer")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_new_file_is_on_the_disk_before_it_takes_the_name(tmp_path, monkeypatch):
+    path = tmp_path / "page"
+    seen = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append((os.fstat(descriptor).st_size, path.exists())))
+    write_text_atomically(path, "text")
+    assert seen == [(4, False)]
+
+
+def test_json_without_metrics_is_no_record(saved, tmp_path):
+    (tmp_path / "state.json").write_text('{"step": 3}')
+    (tmp_path / "list.json").write_text('["metrics"]')
+    assert len(Store(tmp_path).records()) == 1
+    assert read_if_record(tmp_path / "state.json") is None
+    assert "not a record" in message_of(tmp_path / "state.json")
+    assert "not a record" in message_of(tmp_path / "list.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", '{"metrics": NaN}', '{"metrics": -Infinity}', '{"metrics": {}, "metrics": {}}', "[" * 100_000],
+    ids=["empty", "cut off", "NaN", "infinity", "key twice", "deep"],
+)
+def test_what_is_not_json(tmp_path, text):
+    path = tmp_path / "broken.json"
+    path.write_text(text)
+    assert "not valid JSON" in message_of(path)
+    with pytest.raises(RecordError, match=r"broken\.json"):
+        Store(tmp_path).records()
+
+
+def test_a_key_that_stands_twice_is_named(saved):
+    text = saved.read_text(encoding="utf-8")
+    saved.write_text(text.replace('"seed": 0,', '"seed": 1, "seed": 0,'), encoding="utf-8")
+    assert "'seed'" in message_of(saved)
+
+
+def test_bytes_that_are_not_utf8(saved):
+    saved.write_bytes(saved.read_bytes().replace(b"linux", b"\xff\xfe"))
+    assert "not valid JSON" in message_of(saved)
+
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    assert "cannot be read" in message_of(tmp_path / "gone.json")
+    (tmp_path / "folder.json").mkdir()
+    assert "cannot be read" in message_of(tmp_path / "folder.json")
+
+
+def test_a_newer_schema_asks_for_an_upgrade(saved):
+    edit(saved, lambda content: content.update(schema_version=2, news="from the future"))
+    assert "upgrade mae-bench" in message_of(saved)
+
+
+@pytest.mark.parametrize("version", [0, "1", None])
+def test_a_schema_that_never_was(saved, version):
+    edit(saved, lambda content: content.update(schema_version=version))
+    message = message_of(saved)
+    assert "schema version" in message and "upgrade" not in message
+
+
+def test_a_fault_in_the_schema_is_placed(saved):
+    edit(saved, lambda content: content["metrics"]["nll"].update(value="low"))
+    assert "metrics.nll.value" in message_of(saved)
+
+
+def test_a_number_beyond_all_floats(saved):
+    text = saved.read_text(encoding="utf-8")
+    saved.write_text(text.replace('"params": {}', '"params": {"eta": 1e999}'), encoding="utf-8")
+    assert "1e999" in message_of(saved)
+
+
+def test_half_a_surrogate_pair(saved):
+    text = saved.read_text(encoding="utf-8")
+    saved.write_text(text.replace('"linux"', '"\\ud800"'), encoding="utf-8")
+    assert "cannot be hashed" in message_of(saved)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content["metrics"]["nll"].update(value=1.0),
+        lambda content: content["protocol"]["training"].update(max_epochs=1000),
+        lambda content: content.update(record_hash="0" * 64),
+    ],
+)
+def test_a_changed_record_is_refused(saved, change):
+    edit(saved, change)
+    assert "changed after it was written" in message_of(saved)
+
+
+def test_find_says_how_to_go_on(saved, job, tmp_path):
+    edit(saved, lambda content: content["metrics"]["nll"].update(value=1.0))
+    with pytest.raises(RecordError, match=r"delete it or use --overwrite-strategy always\.$"):
+        Store(tmp_path).find(job)
+
+
+def test_another_jobs_record_does_not_answer(make_record, job, tmp_path):
+    store = Store(tmp_path)
+    store.save(make_record(seed=1)).rename(store.record_path(job))
+    with pytest.raises(RecordError, match="another job"):
+        store.find(job)

@@ -1,0 +1,137 @@
+"""Submission: good records are copied and the page is rendered anew; one bad one, and nothing changes."""
+
+import json
+
+import pytest
+
+from mae_bench.errors import RecordError
+from mae_bench.records.schema import seal
+from mae_bench.records.store import Store
+from mae_bench.records.submit import render_board_folder, submit
+
+OTHER = "f" * 64
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def results(make_record, tmp_path):
+    """A store with two good records and a file that is none."""
+    store = Store(tmp_path / "results")
+    for seed in (0, 1):
+        store.save(make_record(seed=seed, metrics={"nll": (20.0 + seed, 0.1)}))
+    (store.root / "state.json").write_text("{}")
+    return store
+
+
+def test_good_records_are_copied_and_the_page_rendered(results, digits_task, tmp_path):
+    board = tmp_path / "board"
+    result = submit([results.root], board, [digits_task])
+    assert result.refused == ()
+    assert [path.relative_to(board / "results") for path in result.copied] == [
+        path.relative_to(results.root) for path in sorted(results.root.rglob("mae/*.json"))
+    ]
+    assert Store(board / "results").records() == results.records()
+    page = (board / "README.md").read_text(encoding="utf-8")
+    assert page.startswith("# Leaderboard\n") and "20.50 ± 0.71" in page
+    assert not (board / "results" / "state.json").exists()
+
+
+def test_a_second_submission_joins_the_first(results, make_record, digits_task, tmp_path):
+    board = tmp_path / "board"
+    submit([results.root], board, [digits_task])
+    more = Store(tmp_path / "more").save(make_record("vlae", metrics={"nll": 30.0}))
+    assert submit([more], board, [digits_task]).refused == ()
+    page = (board / "README.md").read_text(encoding="utf-8")
+    assert "| mae" in page and "| vlae" in page
+    before = contents(board)
+    assert submit([results.root, more], board, [digits_task]).refused == ()
+    assert contents(board) == before
+
+
+def test_one_bad_record_stops_all(results, digits_task, tmp_path):
+    board = tmp_path / "board"
+    submit([results.root], board, [digits_task])
+    before = contents(board)
+    bad = sorted(results.root.rglob("mae/*.json"))[1]
+    bad.write_text(bad.read_text(encoding="utf-8").replace("300.0", "301.0"), encoding="utf-8")
+    (results.root / "cut.json").write_text('{"metrics":')
+    result = submit([results.root], board, [digits_task])
+    assert result.copied == () and len(result.refused) == 2
+    assert any(bad.name in sentence for sentence in result.refused)
+    assert any("cut.json" in sentence for sentence in result.refused)
+    assert contents(board) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"task": {"name": "other"}}, "known task: digits (paper, small, smoke)"),
+        ({"preset": "huge"}, "preset huge"),
+        ({"engine_version": 0}, "engine version 0"),
+        ({"hashes": {"data": OTHER}}, "other data"),
+        ({"hashes": {"protocol": OTHER}}, "another protocol"),
+        ({"protocol": {}}, "another protocol"),
+        ({"key": OTHER}, "its contents do not give"),
+        ({"precision": "float16"}, "in float16, not 1 in float32"),
+        ({"hashes": {"adapter_source": OTHER}}, "its contents do not give"),
+    ],
+)
+def test_a_well_formed_record_that_does_not_belong(make_record, digits_task, tmp_path, change, words):
+    record = make_record()
+    content = record.model_dump() | {
+        name: getattr(record, name).model_dump() | value if name in ("task", "hashes") else value
+        for name, value in change.items()
+    }
+    path = Store(tmp_path / "results").save(seal(content))
+    (refused,) = submit([path], tmp_path / "board", [digits_task]).refused
+    assert words in refused and path.name in refused and refused.endswith(".")
+    assert not (tmp_path / "board").exists()
+
+
+def test_a_file_is_named_after_its_key(results, digits_task, tmp_path):
+    path = next(results.root.rglob("mae/*.json"))
+    renamed = path.rename(tmp_path / "mine.json")
+    (refused,) = submit([renamed], tmp_path / "board", [digits_task]).refused
+    assert "mine.json is not named after its key" in refused and path.name in refused
+
+
+def test_two_records_of_one_job_must_agree(results, make_record, digits_task, tmp_path):
+    again = Store(tmp_path / "again").save(make_record(seed=0, metrics={"nll": 1.0}))
+    (refused,) = submit([results.root, again], tmp_path / "board", [digits_task]).refused
+    assert "twice" in refused
+
+
+def test_paths_without_a_record(digits_task, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "state.json").write_text("{}")
+    paths = [tmp_path / "empty", tmp_path / "gone.json", tmp_path / "state.json"]
+    empty, gone, state = submit(paths, tmp_path / "board", [digits_task]).refused
+    assert "holds no record" in empty and "cannot be read" in gone and "not a record" in state
+
+
+def test_no_name_leads_out_of_the_board(results, digits_task, tmp_path):
+    path = next(results.root.rglob("mae/*.json"))
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["model"]["name"] = "../../../escaped"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    (refused,) = submit([path], tmp_path / "board", [digits_task]).refused
+    assert "model.name" in refused
+
+
+def test_a_broken_board_is_named_before_anything_changes(results, digits_task, tmp_path):
+    board = tmp_path / "board"
+    (board / "results").mkdir(parents=True)
+    (board / "results" / "broken.json").write_text("{")
+    before = contents(board)
+    with pytest.raises(RecordError, match=r"broken\.json"):
+        submit([results.root], board, [digits_task])
+    assert contents(board) == before
+
+
+def test_a_board_without_records_can_be_rendered(digits_task, tmp_path):
+    page = render_board_folder(tmp_path / "board", [digits_task])
+    assert page == tmp_path / "board" / "README.md"
+    assert "no record" in page.read_text(encoding="utf-8")

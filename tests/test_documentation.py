@@ -1,0 +1,218 @@
+"""What the Markdown files say is true: commands run, links lead somewhere, the example is the file."""
+
+import ast
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mae_bench.cli import main
+from mae_bench.records.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+FIXTURE = ROOT / "tests" / "fixtures" / "mnist_500"
+PAGES = sorted(
+    page
+    for pattern in ("*.md", "docs/**/*.md", "leaderboard/**/*.md", "tests/**/*.md", "baselines/**/*.md")
+    for page in ROOT.glob(pattern)
+)
+
+CHEAP_PRESET = "smoke"
+"""Run in place of the preset that a command names or leaves to the default; as written it is planned with --dry-run."""
+CHEAP_TASKS = {"mnist": str(FIXTURE / "mnist_500.toml")}
+"""500 of its images in place of all, so that nothing is downloaded."""
+NOT_COMMANDS = {"python", "toml", "bibtex", "text"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page, or the commands in backticks of its prose (language "inline")."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line or self.text}"
+
+
+def fenced_blocks(page: Path) -> list[Block]:
+    """Every fenced block; its language is "" where the page names none."""
+    blocks, opened, lines = [], None, []
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.startswith("```"):
+            lines.append(line)
+        elif opened is None:
+            opened, lines = (number, line.removeprefix("```").strip()), []
+        else:
+            blocks.append(Block(page, *opened, "\n".join(lines)))
+            opened = None
+    assert opened is None, f"{page.name}: the block of line {opened} is never closed"
+    return blocks
+
+
+def prose(page: Path) -> str:
+    """The text outside fenced blocks."""
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def inline_commands(page: Path) -> list[Block]:
+    """What stands in backticks and begins like a command of ours; a backtick span may be broken over two lines."""
+    spans = (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose(page)))
+    return [Block(page, 0, "inline", span) for span in spans if re.match(r"(make|mae-bench) ", span)]
+
+
+FENCED = [block for page in PAGES for block in fenced_blocks(page)]
+COMMANDS = [block for block in FENCED if block.language == "sh"]
+COMMANDS += list({block.text: block for page in PAGES for block in inline_commands(page)}.values())
+
+
+def run_make(arguments: list[str]) -> str:
+    """What `make` would do, without doing it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "--dry-run", "--always-make", *arguments]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"{shlex.join(command)}: {result.stderr}"
+    return result.stdout
+
+
+def run_mae_bench(arguments: list[str]) -> None:
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, f"mae-bench {shlex.join(arguments)}\n{result.output}"
+
+
+def made_cheap(arguments: list[str]) -> list[str]:
+    """The arguments of a `run` with CHEAP_PRESET and CHEAP_TASKS in place of what they name."""
+    cheap = [*arguments, "--preset", CHEAP_PRESET]
+    for position, argument in enumerate(arguments[:-1]):
+        if argument in ("-t", "--tasks"):
+            names = arguments[position + 1].split(",")
+            cheap[position + 1] = ",".join(CHEAP_TASKS.get(name, name) for name in names)
+    return cheap
+
+
+def check_command(command: str) -> None:
+    """Run one documented command, in the working directory; a kind of command that is not known here fails."""
+    match shlex.split(command):
+        case ["make", *arguments]:
+            for line in run_make(arguments).splitlines():
+                if "/bin/mae-bench" in line:
+                    check_command(f"mae-bench {line.partition('/bin/mae-bench')[2]} --dry-run")
+        case ["source", ".venv/bin/activate"]:
+            assert "-m venv .venv" in run_make(["install"])
+        case ["mae-bench", "run", *arguments]:
+            run_mae_bench(["run", *arguments, "--dry-run"])
+            run_mae_bench(["run", *made_cheap(arguments)])
+        case ["mae-bench", *arguments]:
+            run_mae_bench(arguments)
+        case _:
+            pytest.fail(f"no check is known for the command: {command}")
+
+
+@pytest.fixture
+def reader_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a reader would stand, with a copy of what commands refer to by a relative path, and 500 MNIST images."""
+    for folder in ("docs", "leaderboard"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAE_BENCH_DATA", str(FIXTURE))
+    return tmp_path
+
+
+@pytest.mark.parametrize("block", COMMANDS, ids=str)
+@pytest.mark.usefixtures("reader_folder")
+def test_commands_run(block: Block) -> None:
+    for command in block.text.splitlines():
+        check_command(command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "rm -rf results",
+        "make no-such-target",
+        "mae-bench run --models no_such_model",
+        "mae-bench fly",
+        "source elsewhere",
+    ],
+)
+@pytest.mark.usefixtures("reader_folder")
+def test_a_command_that_is_wrong_or_unknown_fails(command: str) -> None:
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        check_command(command)
+
+
+def test_the_pages_have_commands_to_check() -> None:
+    assert {"README.md", "CONTRIBUTING.md", "adapters.md"} <= {block.page.name for block in COMMANDS}
+
+
+@pytest.mark.parametrize("block", FENCED, ids=str)
+def test_every_block_says_what_it_is(block: Block) -> None:
+    assert block.language in {"sh", *NOT_COMMANDS}, f"{block} is {block.language!r}"
+
+
+@pytest.mark.parametrize("block", [block for block in FENCED if block.language == "python"], ids=str)
+def test_python_parses(block: Block) -> None:
+    ast.parse(textwrap.dedent(block.text))
+
+
+def test_options_in_prose_exist() -> None:
+    helps = "".join(CliRunner().invoke(main, [verb, "--help"]).output for verb in main.commands)
+    known = set(re.findall(r"--[a-z][a-z-]+", helps)) | {"--strict"}  # --strict is mypy's
+    named = {option for page in PAGES for option in re.findall(r"`[^`]*?(--[a-z][a-z-]+)", prose(page))}
+    assert named
+    assert named <= known
+
+
+def test_readme_holds_the_example() -> None:
+    example = (ROOT / "docs" / "examples" / "my_vae.py").read_text(encoding="utf-8")
+    assert example.rstrip("\n") in [block.text for block in fenced_blocks(ROOT / "README.md")]
+
+
+def test_the_example_answers_every_measure(reader_folder: Path) -> None:
+    run_mae_bench(["run", "--models", "docs/examples/my_vae.py", "--preset", CHEAP_PRESET, "--output-dir", "results"])
+    (record,) = Store(reader_folder / "results").records()
+    assert record.model.name == "MyVAE"
+    assert record.not_supported == {}
+    assert {"nll", "mpd", "kmeans_10", "knn_100"} <= record.metrics.keys()
+    assert all(metric.value is not None for metric in record.metrics.values())
+
+
+def test_readme_quotes_the_board() -> None:
+    readme, board = ((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "leaderboard/README.md"))
+    quoted = readme.partition("<!-- board:begin -->")[2].partition("<!-- board:end -->")[0]
+    assert table_cells(quoted)
+    assert table_cells(quoted) <= table_cells(board)
+
+
+def table_cells(text: str) -> set[tuple[str, str, str, str]]:
+    """(heading, first cell of the row, column, cell) of every table: a quotation may leave out rows and columns."""
+    found, heading, columns = set(), "", None
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("|"):
+            heading, columns = (line.lstrip("# ") if line.startswith("#") else heading), None
+        elif columns is None:
+            columns = cells
+        elif not all(re.fullmatch(":?-+:?", cell) for cell in cells):
+            found |= {(heading, cells[0], column, cell) for column, cell in zip(columns, cells, strict=True)}
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_exist(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)\s]+)\)", prose(page))
+    missing = [
+        target
+        for target in targets
+        if not re.match(r"https?://|#", target) and not (page.parent / target.partition("#")[0]).exists()
+    ]
+    assert missing == []

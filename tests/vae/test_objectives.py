@@ -1,0 +1,186 @@
+"""Objectives against plain loops over torch.distributions and numerical integration."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy.integrate import quad
+from scipy.stats import chi2, norm
+from torch.distributions import Normal, kl_divergence
+
+from mae_bench.adapter import DiagonalGaussian
+from mae_bench.vae.objectives import (
+    ELBO,
+    MutualPosteriorDivergence,
+    diversity_loss,
+    mean_diversity_loss,
+    smoothness_loss,
+)
+
+FORMS = [diversity_loss, mean_diversity_loss, smoothness_loss]
+
+
+def gaussians(rows, units, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    mean = torch.randn(rows, units, generator=generator, dtype=torch.float64)
+    return mean, -1 + 0.7 * torch.randn(rows, units, generator=generator, dtype=torch.float64)
+
+
+def divergences_of_pairs(mean, log_variance):
+    """[pairs, D]: KL(q(z_d|x_i) || q(z_d|x_j)) for every i != j, one pair at a time."""
+    std = torch.exp(0.5 * log_variance)
+    pairs = [(i, j) for i in range(len(mean)) for j in range(len(mean)) if i != j]
+    return torch.stack([kl_divergence(Normal(mean[i], std[i]), Normal(mean[j], std[j])) for i, j in pairs])
+
+
+def softplus(value):
+    return math.log1p(math.exp(value))
+
+
+def test_diversity_loss_is_equation_8():
+    mean, log_variance = gaussians(6, 4)
+    pairs = divergences_of_pairs(mean, log_variance)
+    expected = sum(softplus(-float(kl)) for row in pairs for kl in row) / 30
+    assert float(diversity_loss(mean, log_variance)) == pytest.approx(expected, rel=1e-10)
+
+
+def test_diversity_loss_of_two_posteriors_by_quadrature():
+    mean, log_variance = gaussians(2, 1, seed=3)
+    densities = [norm(float(m), math.exp(0.5 * float(v))) for m, v in zip(mean, log_variance, strict=True)]
+
+    def divergence(p, q):
+        return quad(lambda z: p.pdf(z) * (p.logpdf(z) - q.logpdf(z)), -12, 12, limit=200)[0]
+
+    one, other = divergence(*densities), divergence(*densities[::-1])
+    assert abs(one - other) > 0.01
+    found = diversity_loss(mean, log_variance)
+    assert float(found) == pytest.approx((softplus(-one) + softplus(-other)) / 2, rel=1e-8)
+
+
+def test_mean_diversity_loss_is_the_softplus_of_the_averaged_divergence():
+    mean, log_variance = gaussians(6, 4)
+    pairs = divergences_of_pairs(mean, log_variance)
+    expected = sum(softplus(-float(pairs[:, unit].sum()) / 30) for unit in range(4))
+    assert float(mean_diversity_loss(mean, log_variance)) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_mean_form_is_never_above_the_papers(seed):
+    mean, log_variance = gaussians(8, 3, seed)
+    assert mean_diversity_loss(mean, log_variance) < diversity_loss(mean, log_variance)
+
+
+def test_the_two_diversity_losses_at_a_mean_divergence_of_two_and_a_half():
+    """The specification's 0.31 and 0.08 a unit: posteriors of one variance whose means are normally distributed.
+
+    The divergence of a pair is then 2.5 times a chi-square of one degree of freedom.
+    """
+    means = 2.5**0.5 * torch.tensor(norm.ppf((np.arange(1500) + 0.5) / 1500))[:, None]
+    log_variance = torch.zeros_like(means)
+    paper, mean_form = float(diversity_loss(means, log_variance)), float(mean_diversity_loss(means, log_variance))
+    # sqrt(k) takes the pole of the chi-square's density at zero away.
+    by_quadrature = quad(lambda root: softplus(-2.5 * root**2) * chi2(1).pdf(root**2) * 2 * root, 0, 10)[0]
+    assert paper == pytest.approx(by_quadrature, abs=3e-3)
+    assert mean_form == pytest.approx(softplus(-2.5), abs=1e-3)
+    assert (round(paper, 2), round(mean_form, 2)) == (0.31, 0.08)
+
+
+def test_smoothness_loss_is_equation_6_in_the_batch():
+    mean, log_variance = gaussians(6, 4)
+    expected = np.std(divergences_of_pairs(mean, log_variance).sum(1).numpy())
+    assert float(smoothness_loss(mean, log_variance)) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gradients_are_those_of_the_plain_loop(form):
+    def plain(mean, log_variance):
+        pairs = divergences_of_pairs(mean, log_variance)
+        if form is diversity_loss:
+            return F.softplus(-pairs).mean(0).sum()
+        if form is mean_diversity_loss:
+            return F.softplus(-pairs.mean(0)).sum()
+        return pairs.sum(1).std(correction=0)
+
+    posteriors = [tensor.requires_grad_() for tensor in gaussians(5, 3)]
+    found = torch.autograd.grad(form(*posteriors), posteriors)
+    expected = torch.autograd.grad(plain(*posteriors), posteriors)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("rows", [2, 10])
+@pytest.mark.parametrize("equal", [True, False])
+@pytest.mark.parametrize("form", FORMS)
+def test_gradients_are_finite_for_equal_posteriors_and_for_two(form, equal, rows):
+    mean, log_variance = (tensor.float() for tensor in gaussians(rows, 3))
+    if equal:
+        mean, log_variance = mean[:1].repeat(rows, 1), log_variance[:1].repeat(rows, 1)
+    posteriors = [mean.requires_grad_(), log_variance.requires_grad_()]
+    value = form(*posteriors)
+    value.backward()
+    assert value.isfinite()
+    assert all(tensor.grad.isfinite().all() for tensor in posteriors)
+    if equal:
+        assert value.item() == pytest.approx(0 if form is smoothness_loss else 3 * math.log(2), abs=1e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_one_image_has_no_pairs(form):
+    with pytest.raises(ValueError, match="at least two"):
+        form(*gaussians(1, 3))
+
+
+def elbo_of(objective, kl):
+    """The loss of a batch with reconstruction errors 3 and 5, and its gradient with respect to the KL [B]."""
+    kl = torch.tensor(kl, requires_grad=True)
+    loss = objective(torch.tensor([3.0, 5.0]), kl, DiagonalGaussian(torch.zeros(2, 1), torch.zeros(2, 1)))
+    loss.total.backward()
+    return loss, kl.grad.tolist()
+
+
+@pytest.mark.parametrize(
+    ("free_bits", "kl", "charged", "gradient"),
+    [
+        (0.01, [1.0, 10.0], 7.84, 0.0),  # 0.01 x 784 nats; the mean of 5.5 is below, though one image is above
+        (0.01, [1.0, 20.0], 10.5, 0.5),  # the mean is above, though one image is below
+        (0.02, [1.0, 20.0], 15.68, 0.0),
+        (0.0, [1.0, 10.0], 5.5, 0.5),
+        (0.0, [-4.0, 1.0], -1.5, 0.5),  # an estimate by samples may be negative; nothing clamps it
+    ],
+)
+def test_free_bits_clamp_the_batch_mean_of_the_total_kl(free_bits, kl, charged, gradient):
+    loss, found = elbo_of(ELBO(784, free_bits), kl)
+    assert loss.total.item() == pytest.approx(4.0 + charged)
+    assert found == [gradient, gradient]
+    assert loss.terms["kl"].item() == pytest.approx(sum(kl) / 2)  # reported as it is
+    assert loss.terms["reconstruction_error"].item() == 4.0
+
+
+@pytest.mark.parametrize(("diversity", "form"), [("paper", diversity_loss), ("mean", mean_diversity_loss)])
+def test_the_mae_objective_is_equation_7(diversity, form):
+    mean, log_variance = gaussians(5, 3)
+    objective = MutualPosteriorDivergence(eta=2.0, gamma=0.25, diversity=diversity)
+    error, kl = torch.rand(5, dtype=torch.float64), torch.rand(5, dtype=torch.float64)
+    loss = objective(error, kl, DiagonalGaussian(mean, log_variance))
+    diverse, smooth = form(mean, log_variance), smoothness_loss(mean, log_variance)
+    assert float(loss.total) == pytest.approx(float(error.mean() + kl.mean() + 2.0 * diverse + 0.25 * smooth))
+    expected = {"reconstruction_error": error.mean(), "kl": kl.mean(), "diversity": diverse, "smoothness": smooth}
+    assert {name: float(term) for name, term in loss.terms.items()} == pytest.approx(
+        {name: float(term) for name, term in expected.items()}
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ELBO(784, -0.01), "free_bits must not be negative, and is -0.01"),
+        (lambda: MutualPosteriorDivergence(-1.0, 0.5), "eta and gamma must not be negative, and are -1.0 and 0.5"),
+        (lambda: MutualPosteriorDivergence(1.0, -0.5), "eta and gamma must not be negative, and are 1.0 and -0.5"),
+        (lambda: MutualPosteriorDivergence(1.0, 0.5, "code"), "diversity must be one of paper, mean, and is 'code'"),
+    ],
+)
+def test_wrong_settings_are_sentences(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
