@@ -125,14 +125,12 @@ def check_models(jobs: Iterable[Job]) -> None:
     """
     import torch
 
-    from mae_bench.adapter import DataSpec
+    from mae_bench.data import data_spec
 
     distinct = {(job.model.label, job.task.name, job.preset): job for job in jobs}
     with torch.random.fork_rng(devices=[]):
         for job in distinct.values():
-            data = job.task.data
-            spec = DataSpec(data.shape, data.likelihood, data.train_size, data.classes)
-            build_adapter(job.model, spec, job.preset)
+            build_adapter(job.model, data_spec(job.task), job.preset)
 
 
 def list_models() -> list[ModelListing]:

@@ -132,6 +132,20 @@ class Task(Settings):
     presets: dict[Name, Protocol]
     reported: tuple[ReportedRow, ...] = ()
 
+    @model_validator(mode="after")
+    def _there_are_enough_images(self) -> Self:
+        for preset, protocol in self.presets.items():
+            for section in ("density", "posterior"):
+                wanted = getattr(protocol, section).test_images
+                if wanted != "all" and wanted > self.data.test_size:
+                    raise ValueError(
+                        f"presets.{preset}.{section}.test_images is {wanted}, but there are {self.data.test_size}"
+                    )
+            images, clusters = protocol.probes.kmeans_images, max(protocol.probes.kmeans_clusters, default=1)
+            if (self.data.train_size if images == "all" else images) < clusters:
+                raise ValueError(f"presets.{preset}.probes.kmeans_images must be at least {clusters}, one a cluster")
+        return self
+
     def protocol(self, preset: str) -> Protocol:
         """The protocol of `preset`; UsageError names the presets there are."""
         if preset not in self.presets:

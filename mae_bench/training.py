@@ -135,7 +135,8 @@ class TrainingLoop:
                 return self._cut_short()
             self._end_epoch()
             reason = self._reason_to_end()
-            self._save()
+            if reason is None:
+                self._save_if_due()
         self.adapter.load_state_dict(self.best)
         return self._outcome("complete", reason)
 
@@ -155,8 +156,7 @@ class TrainingLoop:
             self.context.progress("training", self._steps_done(), self._steps_in_all(), self._note())
             if self._out_of_time():
                 return False
-            if time.monotonic() - self.saved_at > 60 * self.context.checkpoint_minutes:
-                self._save()
+            self._save_if_due()
         return True
 
     def _step(self, x: Tensor) -> None:
@@ -285,6 +285,10 @@ class TrainingLoop:
     def _fresh_optimiser(self) -> torch.optim.Adam:
         rate, betas = self.state.learning_rate, self.settings.adam_betas
         return torch.optim.Adam(self.adapter.parameters(), lr=rate, betas=betas, fused=True)
+
+    def _save_if_due(self) -> None:
+        if time.monotonic() - self.saved_at > 60 * self.context.checkpoint_minutes:
+            self._save()
 
     def _save(self) -> None:
         self._read_losses()

@@ -244,7 +244,7 @@ FAULTS = [("nan", "kl is not finite"), ("explode", "kl exceeds")]
 def test_a_bad_loss_names_step_term_and_checkpoint(tmp_path: Path, fault: str, sentence: str) -> None:
     model = load_adapter_class(str(Path(__file__).parent / "adapters" / "fragile.py"))(SPEC, "small", fault=fault, at=7)
     with pytest.raises(TrainingError) as caught:
-        context(tmp_path).train(model, FixedImages(40), FixedImages(12))
+        context(tmp_path, checkpoint_minutes=0).train(model, FixedImages(40), FixedImages(12))
     message = str(caught.value)
     assert "at step 7:" in message
     assert sentence in message

@@ -51,6 +51,11 @@ class Split(NamedTuple):
     test: NDArray[np.int64]
 
 
+def data_spec(task: Task) -> DataSpec:
+    """What a model is told about the task's data, from the task file alone."""
+    return DataSpec(task.data.shape, task.data.likelihood, task.data.train_size, task.data.classes)
+
+
 def load_data(task: Task, device: torch.device | str = "cpu") -> DataSet:
     """The data set of `task` on `device`. DataError where it is missing, damaged or not the one the task declares."""
     arrays, data_hash = _load_source(task.data.source, str(data_folder()))
@@ -63,7 +68,7 @@ def load_data(task: Task, device: torch.device | str = "cpu") -> DataSet:
     test, test_hash = _fixed_images(task, "test", test_source[split.test])
     train = GreyImages(torch.tensor(arrays.x_train[split.train]), task.data.levels, task.data.likelihood)
     return DataSet(
-        spec=DataSpec(task.data.shape, task.data.likelihood, task.data.train_size, task.data.classes),
+        spec=data_spec(task),
         train=train.to(device),
         validation=validation.to(device),
         test=test.to(device),

@@ -67,7 +67,7 @@ BINARY_SIZES = {
         flow_steps=4,
         flow_hidden=128,
         pixelcnn_width=16,
-        pixelcnn_kernels=(7, 5, 3),
+        pixelcnn_kernels=(5, 3),
         resnet_widths=(32, 32, 16),
     ),
     "smoke": BinarySize(

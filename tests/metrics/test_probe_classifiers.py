@@ -1,0 +1,68 @@
+"""Each probe's classifier against its definition."""
+
+import numpy as np
+import torch
+
+from mae_bench.metrics.probes import cluster_labels, draw_labelled, fit_kmeans, fit_knn, fit_logistic
+from tests.metrics.plain_numpy import blobs, knn_by_hand, squared_distances
+
+
+def test_distance_weights_matter_to_the_predictions():
+    train, labels = blobs(100, 2)
+    test, _ = blobs(200, 3)
+    weighted = fit_knn(train, labels, 10).predict(test)
+    np.testing.assert_array_equal(weighted, knn_by_hand(train, labels, test, 10))
+    nearest = np.argsort(squared_distances(test, train), axis=1)[:, :10]
+    unweighted = np.array([np.bincount(labels[row], minlength=3).argmax() for row in nearest])
+    assert (weighted != unweighted).any()
+
+
+def test_clusters_are_labelled_by_the_nearest_image_and_by_majority():
+    rows, labels = blobs(300, 4, spread=2.5)
+    kmeans = fit_kmeans(rows, clusters=12, starts=2, random_state=0)
+    nearest, majority = cluster_labels(kmeans, rows, labels)
+    distances = squared_distances(rows, kmeans.cluster_centers_)
+    members = distances.argmin(axis=1)
+    for cluster in range(12):
+        assert nearest[cluster] == labels[distances[:, cluster].argmin()]
+        assert majority[cluster] == np.bincount(labels[members == cluster]).argmax()
+    assert (nearest != majority).any()
+
+
+def test_kmeans_is_a_fixed_point_of_lloyds_algorithm_and_better_than_a_single_start():
+    rows, _ = blobs(300, 5)
+    one, ten = (fit_kmeans(rows, 12, starts, random_state=3) for starts in (1, 10))
+    assert ten.inertia_ < one.inertia_
+    members = squared_distances(rows, ten.cluster_centers_).argmin(axis=1)
+    means = np.stack([rows[members == cluster].mean(axis=0) for cluster in range(12)])
+    np.testing.assert_allclose(ten.cluster_centers_, means, atol=1e-4)
+
+
+def test_a_cluster_without_images_takes_its_nearest_images_label():
+    rows = np.array([[0, 0], [0, 0], [5, 5]], dtype=np.float32)
+    labels = np.array([1, 1, 2])
+    kmeans = fit_kmeans(rows, clusters=3, starts=1, random_state=0)
+    nearest, majority = cluster_labels(kmeans, rows, labels)
+    assert set(nearest) == set(majority) == {1, 2}
+    np.testing.assert_array_equal(nearest, majority)
+
+
+def test_logistic_regression_minimises_the_penalised_loss():
+    rows, labels = blobs(150, 6)
+    c = 0.3
+    logistic, converged = fit_logistic(rows, labels, c, max_iterations=1000)
+    assert converged
+    weight = torch.tensor(logistic.coef_, requires_grad=True)
+    bias = torch.tensor(logistic.intercept_, requires_grad=True)
+    logits = torch.from_numpy(rows).double() @ weight.T + bias
+    loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels), reduction="sum")
+    (loss + weight.square().sum() / (2 * c)).backward()
+    assert weight.grad.abs().max() < 150 * 2e-6
+    assert bias.grad.abs().max() < 150 * 2e-6
+    assert (weight / c).abs().max() > 0.1  # the penalty's own gradient, which the loss's must balance
+
+
+def test_label_draws_are_the_same_for_every_model():
+    assert draw_labelled(1998, 0, 100, 58000)[:6].tolist() == [86, 1231, 1315, 1436, 2290, 2696]
+    assert draw_labelled(1998, 1, 100, 58000)[:6].tolist() == [5, 287, 901, 1021, 1129, 1676]
+    assert len(set(draw_labelled(1998, 0, 1000, 1000).tolist())) == 1000
