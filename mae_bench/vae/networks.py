@@ -66,7 +66,7 @@ BINARY_SIZES = {
         features=256,
         flow_steps=4,
         flow_hidden=128,
-        pixelcnn_width=16,
+        pixelcnn_width=12,
         pixelcnn_kernels=(5, 3),
         resnet_widths=(32, 32, 16),
     ),
