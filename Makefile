@@ -11,7 +11,7 @@ ENVIRONMENT := .venv
 INSTALLED := $(ENVIRONMENT)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint clean
+.PHONY: help install run test bench lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s  %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ run: install ## train MODELS on TASKS at PRESET with SEEDS, print the leaderboar
 
 test: install ## run the test suite
 	$(ENVIRONMENT)/bin/python -m pytest
+
+bench: install ## time the networks of preset paper on this machine
+	$(ENVIRONMENT)/bin/python -m pytest benchmarks --benchmark-columns=min,median,max,rounds --benchmark-sort=name
 
 lint: install ## ruff and mypy
 	$(ENVIRONMENT)/bin/ruff check .

@@ -130,6 +130,9 @@ class Adapter(nn.Module):
 
     data, preset: as given by the harness. Parameters of a subclass are keyword arguments with defaults, of JSON types:
     they are what users write in brackets (`mae[eta=2.0]`) and part of the job's key.
+
+    All that `fit` learns must lie in `state_dict()` (parameters and registered buffers, of sizes that the constructor
+    sets): what is scored, now and later, is a new instance with that state loaded.
     """
 
     def __init__(self, data: DataSpec, preset: str) -> None:

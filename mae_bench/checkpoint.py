@@ -1,7 +1,6 @@
 """Checkpoints: safetensors files, written whole or not at all. Never pickles."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +9,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from mae_bench.atomic import write_atomically
 from mae_bench.errors import TrainingError
 
 TRAINING_FILE = "training.safetensors"
 """Everything that a training needs to go on; removed once it is complete."""
 MODEL_FILE = "model.safetensors"
 """The weights that were evaluated, with how training went."""
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a temporary file beside `path`, force it to disk, rename it: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ that was killed at any moment and started again ends, on a CPU, in the same bits
 
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,37 +15,16 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mae_bench.adapter import Adapter, Images, Progress
-from mae_bench.checkpoint import TRAINING_FILE, load_checkpoint, save_checkpoint, under_prefix, with_prefix
+from mae_bench.checkpoint import TRAINING_FILE, load_checkpoint
 from mae_bench.errors import TrainingError, UsageError
 from mae_bench.seeding import derive_seed, numpy_generator
 from mae_bench.task import TrainingSettings
+from mae_bench.training_state import TrainingParts, TrainingState, restore_training, save_training
 
 STEPS_BETWEEN_CHECKS = 20
 """Losses are read from the device this often, so that a step does not wait for them."""
 EXPLOSION = 100.0
 """A loss this many times the first one has exploded."""
-
-
-@dataclass
-class TrainingState:
-    """Where a training stands, beside its tensors; kept in the checkpoint as JSON."""
-
-    learning_rate: float
-    epoch: int = 0
-    """Epochs completed."""
-    batch: int = 0
-    """Batches done of the epoch that runs."""
-    step: int = 0
-    halvings: int = 0
-    epochs_without_gain: int = 0
-    best_epoch: int | None = None
-    best_validation: float | None = None
-    first_loss: float | None = None
-    sums: dict[str, float] = field(default_factory=dict)
-    """Of each term over the batches of the epoch that runs."""
-    curve: list[dict[str, Any]] = field(default_factory=list)
-    seconds: float = 0.0
-    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -123,7 +102,7 @@ class TrainingLoop:
         self.average = AveragedModel(adapter, multi_avg_fn=get_ema_multi_avg_fn(settings.polyak_decay))
         self.optimiser = self._fresh_optimiser()
         if checkpoint is not None:
-            self._restore(*checkpoint)
+            self.state, self.best = restore_training(*checkpoint, self._parts())
         self.started = self.saved_at = time.monotonic()
         self.seconds_before = self.state.seconds
 
@@ -293,40 +272,11 @@ class TrainingLoop:
     def _save(self) -> None:
         self._read_losses()
         self.state.seconds = self._seconds()
-        moments = {
-            f"{index}/{name}": value
-            for index, entries in self.optimiser.state_dict()["state"].items()
-            for name, value in entries.items()
-        }
-        random = {"cpu": torch.get_rng_state(), "bits": self.context.generator.get_state()}
-        if self.context.device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self.context.device)
-        tensors = {
-            **with_prefix("weights", self.adapter.state_dict()),
-            **with_prefix("average", self.average.state_dict()),
-            **with_prefix("best", self.best),
-            **with_prefix("optimiser", moments),
-            **with_prefix("random", random),
-        }
-        save_checkpoint(self.path, tensors, asdict(self.state))
+        save_training(self.path, self.state, self._parts(), self.best)
         self.saved_at = time.monotonic()
 
-    def _restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        self.state = TrainingState(**state)
-        torch.set_num_threads(self.state.threads)
-        self.adapter.load_state_dict(under_prefix("weights", tensors))
-        self.average.load_state_dict(under_prefix("average", tensors))
-        self.best = under_prefix("best", tensors)
-        moments: dict[int, dict[str, Tensor]] = {}
-        for path, value in under_prefix("optimiser", tensors).items():
-            index, name = path.split("/")
-            moments.setdefault(int(index), {})[name] = value
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
-        random = under_prefix("random", tensors)
-        torch.set_rng_state(random["cpu"].cpu())
-        self.context.generator.set_state(random["bits"].cpu())
-        if "cuda" in random:
-            torch.cuda.set_rng_state(random["cuda"].cpu(), self.context.device)
+    def _parts(self) -> TrainingParts:
+        return TrainingParts(self.adapter, self.average, self.optimiser, self.context.generator)
 
     # -- small answers ------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,6 @@
 """The store: one JSON file a record, `<root>/<task>/<preset>/<model>/<key>.json`. Does not import torch."""
 
 import json
-import os
-import uuid
 from dataclasses import dataclass
 from math import isinf
 from pathlib import Path
@@ -10,23 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mae_bench.atomic import write_atomically
 from mae_bench.errors import RecordError
 from mae_bench.plan import Job
 from mae_bench.records.schema import SCHEMA_VERSION, Record
-
-
-def write_text_atomically(path: Path, text: str) -> None:
-    """Write `text` to `path` so that a reader, or a crash at any moment, meets the old file or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_record(path: Path) -> Record:
@@ -141,7 +126,7 @@ class Store:
         """Write `record` to its place and return that."""
         path = self._path(record.task.name, record.preset, record.model.name, record.key)
         text = json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
-        write_text_atomically(path, text + "\n")
+        write_atomically(path, f"{text}\n".encode())
         return path
 
     def records(self) -> list[Record]:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mae_bench import ENGINE_VERSION
+from mae_bench.atomic import write_atomically
 from mae_bench.canonical import sha256_of
 from mae_bench.errors import RecordError
 from mae_bench.plan import PRECISION, Job, ModelReference
 from mae_bench.records.aggregate import boards
 from mae_bench.records.schema import Record
-from mae_bench.records.store import Store, json_files, read_if_record, read_record, write_text_atomically
+from mae_bench.records.store import Store, json_files, read_if_record, read_record
 from mae_bench.report.markdown import render_boards
 from mae_bench.task import Task
 
@@ -65,7 +66,7 @@ def render_board_folder(board: Path, tasks: Sequence[Task]) -> Path:
     """Write `<board>/README.md` anew from the records under `<board>/results`, and return its path."""
     page = board / "README.md"
     found = boards(Store(board / "results").records(), tasks)
-    write_text_atomically(page, f"{HEADER}\n{render_boards(found)}")
+    write_atomically(page, f"{HEADER}\n{render_boards(found)}".encode())
     return page
 
 

@@ -1,13 +1,12 @@
 """The store: where records lie, that they are written whole, and that a broken one is named."""
 
 import json
-import os
 
 import pytest
 
 from mae_bench.errors import RecordError
 from mae_bench.plan import Job, ModelReference
-from mae_bench.records.store import Store, read_if_record, read_record, write_text_atomically
+from mae_bench.records.store import Store, read_if_record, read_record
 
 
 @pytest.fixture
@@ -60,28 +59,6 @@ def test_the_file_is_stable_and_names_nothing_else(make_record, tmp_path):
     assert first == again
     assert first.endswith(b"}\n")
     assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".json"]
-
-
-def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "page"
-    write_text_atomically(path, "old")
-
-    def crash(_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", crash)
-    with pytest.raises(KeyboardInterrupt):
-        write_text_atomically(path, "new and longer")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_the_new_file_is_on_the_disk_before_it_takes_the_name(tmp_path, monkeypatch):
-    path = tmp_path / "page"
-    seen = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append((os.fstat(descriptor).st_size, path.exists())))
-    write_text_atomically(path, "text")
-    assert seen == [(4, False)]
 
 
 def test_json_without_metrics_is_no_record(saved, tmp_path):
