@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from mae_bench.data import DataSet
     from mae_bench.data.images import GreyImages
 
+MOST_NEWTON_WEIGHTS = 1000
+"""Of a logistic regression that is fitted by Newton's method; a larger one is fitted by lbfgs."""
+
 Representations = NDArray[np.float32]
 Labels = NDArray[np.int64]
 Indices = NDArray[np.int64]
@@ -135,9 +138,11 @@ def fit_logistic(
 
     labels: of at least two classes. Convergence: no element of the gradient of the mean loss beyond 1e-6, in float64.
     """
-    # Newton's method converges in some ten steps where lbfgs takes thousands, on representations as they are. The L2
-    # penalty is the only one of this solver and naming it is deprecated, so it goes unnamed.
-    logistic = LogisticRegression(C=c, solver="newton-cholesky", tol=1e-6, max_iter=max_iterations, fit_intercept=True)
+    # Both solvers end at the one optimum. Newton's method gets there in some ten steps where lbfgs takes thousands, but
+    # a step grows with the cube of the weights. The L2 penalty is the only one of both, and naming it is deprecated.
+    weights = (representations.shape[1] + 1) * len(np.unique(labels))
+    solver = "newton-cholesky" if weights <= MOST_NEWTON_WEIGHTS else "lbfgs"
+    logistic = LogisticRegression(C=c, solver=solver, tol=1e-6, max_iter=max_iterations, fit_intercept=True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         logistic.fit(representations.astype(np.float64), labels)

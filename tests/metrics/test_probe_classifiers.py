@@ -1,8 +1,10 @@
 """Each probe's classifier against its definition."""
 
 import numpy as np
+import pytest
 import torch
 
+from mae_bench.metrics import probes
 from mae_bench.metrics.probes import cluster_labels, draw_labelled, fit_kmeans, fit_knn, fit_logistic
 from tests.metrics.plain_numpy import blobs, knn_by_hand, squared_distances
 
@@ -47,11 +49,14 @@ def test_a_cluster_without_images_takes_its_nearest_images_label():
     np.testing.assert_array_equal(nearest, majority)
 
 
-def test_logistic_regression_minimises_the_penalised_loss():
+@pytest.mark.parametrize(("most_newton_weights", "solver"), [(1000, "newton-cholesky"), (0, "lbfgs")])
+def test_logistic_regression_minimises_the_penalised_loss(monkeypatch, most_newton_weights, solver):
+    monkeypatch.setattr(probes, "MOST_NEWTON_WEIGHTS", most_newton_weights)
     rows, labels = blobs(150, 6)
     c = 0.3
     logistic, converged = fit_logistic(rows, labels, c, max_iterations=1000)
     assert converged
+    assert logistic.solver == solver
     weight = torch.tensor(logistic.coef_, requires_grad=True)
     bias = torch.tensor(logistic.intercept_, requires_grad=True)
     logits = torch.from_numpy(rows).double() @ weight.T + bias
