@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from mae_bench import __version__
+from mae_bench.cli_models import check_model, new_model
+from mae_bench.cli_records import compare, verify
 from mae_bench.errors import MaeBenchError, UsageError
 from mae_bench.executors import OverwriteStrategy
 
@@ -58,7 +60,8 @@ def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str
 def main() -> None:
     """Train variational autoencoders, score them by one protocol, and compare them on a leaderboard.
 
-    Exit status: 0 good; 1 a failed job or a refused record; 2 a wrong name, option or value; 130 interrupted.
+    Exit status: 0 good; 1 a failed job, a refused record or a regression; 2 a wrong name, option or value; 130
+    interrupted.
     """
 
 
@@ -176,6 +179,10 @@ def list_names(what: str) -> None:
         print_tasks(list_tasks(), sys.stdout)
 
 
+main.add_command(check_model)
+main.add_command(new_model)
+
+
 @main.command()
 @click.option(
     "--results",
@@ -230,6 +237,10 @@ def submit(context: click.Context, records: tuple[Path, ...], board: Path) -> No
     _print_boards(Store(board / "results").records(), tasks)
     for path in result.copied:
         click.echo(f"added {path}")
+
+
+main.add_command(verify)
+main.add_command(compare)
 
 
 def _print_matrix(jobs: "Sequence[Job]", store: "Store", strategy: OverwriteStrategy) -> None:

@@ -1,4 +1,4 @@
-"""Where `tasks/` and `baselines/` lie: beside the package in a checkout, inside it in an installed wheel."""
+"""Where `tasks/`, `baselines/` and `docs/examples/` lie: beside the package in a checkout, inside it in a wheel."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def content_folder(name: str) -> Path:
-    """The folder `name` ("tasks" or "baselines"), whether this is a checkout or a wheel."""
+    """The folder `name` ("tasks", "baselines" or "docs/examples"), whether this is a checkout or a wheel."""
     inside = PACKAGE / name
     return inside if inside.is_dir() else PACKAGE.parent / name

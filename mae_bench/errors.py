@@ -1,5 +1,7 @@
 """The errors a user is meant to read: one sentence that names the thing, the reason and the remedy."""
 
+from mae_bench.text import printable
+
 
 class MaeBenchError(Exception):
     """An expected failure. The command line prints its message without a traceback and exits with 1."""
@@ -18,7 +20,10 @@ class TrainingError(MaeBenchError):
 
 
 class RecordError(MaeBenchError):
-    """A record that cannot be read, or that a board refuses."""
+    """A record that cannot be read, or that a board refuses. The sentence is made printable: it may quote a file."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(sentence))
 
 
 def describe(error: BaseException) -> str:

@@ -14,6 +14,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """Of a task or a preset; it is also a folder of the store."""
 Count = Annotated[int, Field(gt=0)]
 LabelCount = Count | Literal["all"]
+Tolerance = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PRESETS = ("smoke", "small", "paper")
 DEFAULT_PRESET = "small"
 
@@ -131,6 +132,9 @@ class Task(Settings):
     data: DataSettings
     presets: dict[Name, Protocol]
     reported: tuple[ReportedRow, ...] = ()
+    tolerances: dict[Name, dict[MetricName, Tolerance]] = {}
+    """For `mae-bench compare`, by preset: the largest change of a mean over seeds that counts as none. Not part of the
+    protocol, since no number depends on it."""
 
     @model_validator(mode="after")
     def _there_are_enough_images(self) -> Self:
@@ -144,6 +148,12 @@ class Task(Settings):
             images, clusters = protocol.probes.kmeans_images, max(protocol.probes.kmeans_clusters, default=1)
             if (self.data.train_size if images == "all" else images) < clusters:
                 raise ValueError(f"presets.{preset}.probes.kmeans_images must be at least {clusters}, one a cluster")
+        return self
+
+    @model_validator(mode="after")
+    def _tolerances_are_of_presets(self) -> Self:
+        if unknown := set(self.tolerances) - set(self.presets):
+            raise ValueError(f"tolerances.{min(unknown)} is of no preset")
         return self
 
     def protocol(self, preset: str) -> Protocol:

@@ -1,5 +1,6 @@
 """Tasks on real images that lie in the repository, so that no test needs the network; and synthetic records."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,45 @@ def make_record(digits_task: Task) -> Callable[..., Record]:
             "unit": kind.unit,
             "direction": kind.direction,
         }
+
+    return make
+
+
+@pytest.fixture
+def honest_record(make_record: Callable[..., Record], digits_task: Task) -> Callable[..., Record]:
+    """`honest_record(model, seed, nll, **replaced)`: a record whose numbers could have been measured, and all of them.
+
+    `replaced` is what `make_record` takes.
+    """
+
+    def make(model: str = "mae", seed: int = 0, nll: float = 20.0, *, of: Task = digits_task, **replaced) -> Record:
+        training = {"epochs": 1, **replaced.pop("training", {})}
+        record = make_record(model, seed, of=of, training=training, **replaced)
+        protocol = of.protocol(record.preset)
+        levels = [4**i for i in range(7) if 4**i <= protocol.density.importance_samples]
+        curve = {k: nll + 1.0 - i / (len(levels) - 1) for i, k in enumerate(levels)}
+        bits = 1 / (math.prod(of.data.shape) * math.log(2))
+        images = of.data.test_size if protocol.density.test_images == "all" else protocol.density.test_images
+        measured = {
+            "nll": {"value": nll, "stderr": 0.2, "n": images},
+            "bits_per_dim": {"value": nll * bits, "stderr": 0.2 * bits, "n": images},
+            "negative_elbo": {"value": nll + 1.0, "stderr": 0.2, "n": images},
+            "reconstruction_error": {"value": nll - 3.0, "stderr": 0.2, "n": images},
+            "kl": {"value": 4.0, "stderr": 0.1, "n": images},
+            "effective_sample_size": {"value": 8.0, "stderr": 0.3, "n": images},
+            "mpd": {"value": 30.0, "stderr": 1.0, "n": protocol.posterior.test_images},
+            "mpd_std": {"value": 10.0, "stderr": 0.5, "n": protocol.posterior.test_images},
+            "active_units": {"value": 8.0, "stderr": None, "n": protocol.posterior.test_images},
+        }
+        probes = [f"kmeans_{k}{vote}" for k in protocol.probes.kmeans_clusters for vote in ("", "_majority")]
+        probes += [f"{family}_{k}" for k in protocol.probes.label_counts for family in ("knn", "linear")]
+        for name in probes:
+            draws = [0.75] * (1 if name.endswith("_all") else protocol.probes.label_draws)
+            stderr = math.sqrt(0.75 * 0.25 / (of.data.test_size - 1))
+            measured[name] = {"value": 0.75, "stderr": stderr, "n": of.data.test_size, "draws": draws}
+        for name, metric in measured.items():
+            metric |= {"unit": metric_kind(name).unit, "direction": metric_kind(name).direction}
+        return seal(record.model_dump() | {"metrics": measured, "nll_by_samples": curve})
 
     return make
 

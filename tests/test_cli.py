@@ -65,7 +65,8 @@ def test_help_imports_nothing_heavy(arguments):
 
 
 def test_help_names_every_verb_and_the_strategies():
-    assert re.findall(r"^  (\w+)  ", call("--help").output, re.MULTILINE) == ["run", "list", "leaderboard", "submit"]
+    verbs = ["run", "list", "check-model", "new-model", "leaderboard", "submit", "verify", "compare"]
+    assert re.findall(r"^  ([a-z][a-z-]+)  ", call("--help").output, re.MULTILINE) == verbs
     output = " ".join(call("run", "--help").output.split())
     for said in (
         "only-missing: run what has no complete record",
@@ -233,8 +234,8 @@ def test_the_leaderboard_selects_by_task_and_preset(make_record, options, shown,
     assert ("## digits" in output or "## mnist" in output) == bool(markdown)
 
 
-def test_submission_adds_good_records_and_refuses_others(tmp_path, make_record):
-    good = Store(Path("results")).save(make_record("mae", preset="smoke"))
+def test_submission_adds_good_records_and_refuses_others(tmp_path, honest_record):
+    good = Store(Path("results")).save(honest_record("mae", preset="smoke"))
     bad = tmp_path / "bad.json"
     bad.write_text(good.read_text().replace('"seed": 0', '"seed": 1'))
     refused = call("submit", str(good), str(bad), "--to", "board")

@@ -62,7 +62,7 @@ def test_a_wheel_holds_the_package_with_its_content_and_nothing_beside_it(wheel:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names} == {"mae_bench", f"mae_bench-{__version__}.dist-info"}
     files = relative_files(ROOT, "mae_bench") | {
-        f"mae_bench/{name}" for name in relative_files(ROOT, "tasks", "baselines")
+        f"mae_bench/{name}" for name in relative_files(ROOT, "tasks", "baselines", "docs/examples")
     }
     assert {name for name in names if name.startswith("mae_bench/")} == files
     assert "mae_bench/py.typed" in files
@@ -92,6 +92,12 @@ def test_an_installed_wheel_makes_the_record_that_the_checkout_makes(installed: 
     assert from_wheel.metrics == from_checkout.metrics
     assert from_wheel.hashes == from_checkout.hashes
     assert from_wheel.environment.git_commit is None
+
+
+def test_an_installed_wheel_writes_the_example_as_a_new_model(installed: Path, tmp_path: Path) -> None:
+    run_python(installed, tmp_path, "-m", "mae_bench", "new-model", "deep_vae")
+    written = (tmp_path / "deep_vae.py").read_text(encoding="utf-8")
+    assert written.replace("DeepVae", "MyVAE") == (ROOT / "docs" / "examples" / "my_vae.py").read_text(encoding="utf-8")
 
 
 def test_the_console_script_runs(installed: Path, tmp_path: Path) -> None:

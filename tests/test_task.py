@@ -64,6 +64,9 @@ def test_the_protocol_hash_follows_the_protocol_and_not_the_prose(tmp_path: Path
     before = digits_task.protocol_hash("small")
     prose = load_task(changed(tmp_path, 'title = "Digits', 'title = "The digits'))
     assert prose.protocol_hash("small") == before
+    tolerance = load_task(changed(tmp_path, "nll = 7.5", "nll = 8.5"))
+    assert tolerance.tolerances["smoke"]["nll"] == 8.5
+    assert tolerance.protocol_hash("smoke") == digits_task.protocol_hash("smoke")
     patience = load_task(changed(tmp_path, "patience = 20", "patience = 21"))
     assert patience.protocol_hash("small") != before
     seed = load_task(changed(tmp_path, "seed = 1797", "seed = 1798"))
@@ -78,6 +81,9 @@ REFUSED = [
     ("[presets.paper]", "[presets.paper.sampling]", "presets.paper.sampling"),
     ("test_images = 500", "test_images = 501", "there are 500"),
     ("levels = 16", "levels = 0", "data.levels"),
+    ("[tolerances.smoke]", "[tolerances.tiny]", "tolerances.tiny"),
+    ("nll = 7.5", "nll = 0", "tolerances.smoke.nll"),
+    ("nll = 7.5", "speed = 7.5", "no metric 'speed'"),
     ('name = "digits"', 'name = "../digits"', "name"),
     ('sha256 = "', 'sha256 = "x', "data.sha256"),
     ("seed = 1797", "seed = ", "cannot be read"),

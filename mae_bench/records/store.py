@@ -1,8 +1,8 @@
 """The store: one JSON file a record, `<root>/<task>/<preset>/<model>/<key>.json`. Does not import torch."""
 
 import json
+import re
 from dataclasses import dataclass
-from math import isinf
 from pathlib import Path
 from typing import Any
 
@@ -12,55 +12,30 @@ from mae_bench.atomic import write_atomically
 from mae_bench.errors import RecordError
 from mae_bench.plan import Job
 from mae_bench.records.schema import SCHEMA_VERSION, Record
+from mae_bench.records.untrusted import absurdity, load_untrusted
+from mae_bench.text import quoted
 
 
 def read_record(path: Path) -> Record:
-    """Read a record and check it: JSON, schema version, schema, record hash.
+    """Read a record that anybody may have written, and check it: limits, JSON, schema version, schema, record hash.
 
     RecordError is one sentence with the file's name, the fault and the remedy.
     """
-    return _checked(path.name, _load_json(path))
+    return _checked(path.name, load_untrusted(path))
 
 
 def read_if_record(path: Path) -> Record | None:
     """Like `read_record`, but None for JSON that is no record at all: it has no top-level `metrics`."""
-    content = _load_json(path)
+    content = load_untrusted(path)
     return _checked(path.name, content) if isinstance(content, dict) and "metrics" in content else None
 
 
 def json_files(folder: Path) -> list[Path]:
-    """Every JSON file anywhere under `folder`, sorted; none where there is no such folder."""
+    """Every JSON file anywhere under `folder`, sorted; none where there is no such folder.
+
+    Symbolic links to folders are not followed; those to files are listed, for `read_record` to refuse by name.
+    """
     return sorted(folder.rglob("*.json"))
-
-
-def _load_json(path: Path) -> Any:
-    """The JSON in `path`, stricter than `json.load`: no key twice, no NaN, no infinity. RecordError where it is not."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        seen: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in seen:
-                raise ValueError(f"the key {key!r} stands twice")
-            seen[key] = value
-        return seen
-
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is not a number")
-
-    def finite(digits: str) -> float:
-        if isinf(value := float(digits)):
-            raise ValueError(f"{digits} is beyond all floats")
-        return value
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text, object_pairs_hook=once, parse_constant=refuse, parse_float=finite)
-    except OSError as error:
-        raise RecordError(f"record {path.name} cannot be read ({error.strerror}); give a readable file.") from error
-    except (ValueError, RecursionError) as error:
-        raise RecordError(
-            f"record {path.name} is not valid JSON ({error}); delete it and run its job again."
-        ) from error
 
 
 def _checked(name: str, content: Any) -> Record:
@@ -72,21 +47,31 @@ def _checked(name: str, content: Any) -> Record:
     if version != SCHEMA_VERSION:
         newer = isinstance(version, int) and version > SCHEMA_VERSION
         raise RecordError(
-            f"record {name} has schema version {version!r} and this mae-bench reads {SCHEMA_VERSION}; "
-            f"{'upgrade mae-bench' if newer else remedy}."
+            f"record {name} has schema version {quoted(repr(version))} and this mae-bench reads {SCHEMA_VERSION}; "
+            f"{_upgrade(content) if newer else remedy}."
         )
     try:
         record = Record.model_validate(content)
         intact = record.content_hash() == record.record_hash
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RecordError(f"record {name} does not fit the schema ({where}: {first['msg']}); {remedy}.") from error
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = quoted(".".join(str(part) for part in first["loc"]))
+        raise RecordError(
+            f"record {name} does not fit the schema ({where}: {quoted(first['msg'])}); {remedy}."
+        ) from error
     except ValueError as error:  # text that has no bytes in UTF-8
-        raise RecordError(f"record {name} cannot be hashed ({error}); {remedy}.") from error
+        raise RecordError(f"record {name} cannot be hashed ({quoted(error)}); {remedy}.") from error
     if not intact:
         raise RecordError(f"record {name} was changed after it was written (its hash does not match); {remedy}.")
     return record
+
+
+def _upgrade(content: dict[str, Any]) -> str:
+    """What to do about a record of a newer schema: it says itself which mae-bench wrote it."""
+    environment = content.get("environment")
+    writer = environment.get("mae_bench") if isinstance(environment, dict) else None
+    known = isinstance(writer, str) and re.fullmatch(r"[0-9][0-9A-Za-z.+-]{0,30}", writer)
+    return f"upgrade mae-bench to {writer}, which wrote it, or newer" if known else "upgrade mae-bench"
 
 
 @dataclass(frozen=True)
@@ -123,9 +108,14 @@ class Store:
         return record
 
     def save(self, record: Record) -> Path:
-        """Write `record` to its place and return that."""
+        """Write `record` to its place and return that. RecordError for what could not be read again."""
         path = self._path(record.task.name, record.preset, record.model.name, record.key)
-        text = json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
+        content = record.model_dump(mode="json")
+        if fault := absurdity(content):
+            raise RecordError(
+                f"record {path.name} cannot be stored ({fault}); change what the adapter is given or says."
+            )
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         write_atomically(path, f"{text}\n".encode())
         return path
 

@@ -7,6 +7,7 @@ from mae_bench.metrics.catalogue import metric_kind
 from mae_bench.records.aggregate import Board, Cell, Row
 from mae_bench.records.significance import ALPHA
 from mae_bench.task import ReportedRow
+from mae_bench.text import printable
 
 ABSENT = "–"
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
@@ -68,11 +69,6 @@ def lay_out(board: Board) -> Layout:
     )
 
 
-def printable(text: str) -> str:
-    """`text` with every character that is not printable (control, direction, line breaks) as its Python escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
 def _heading(metric: str, stderr: bool) -> str:
     kind = metric_kind(metric)
     return "test s.e." if stderr else kind.title + ARROWS[kind.direction]
@@ -84,7 +80,7 @@ def _row(row: Row, columns: Sequence[tuple[str, bool]]) -> tuple[TextCell, ...]:
     for metric, stderr in columns:
         if stderr:
             value = _stderr(row, metric)
-            cells.append(TextCell(ABSENT if value is None else _number(metric, value)))
+            cells.append(TextCell(ABSENT if value is None else format_value(metric, value)))
         else:
             cells.append(_measured(metric, row.cells[metric]))
     return (TextCell(_label(row)), TextCell(seeds), *cells)
@@ -92,7 +88,7 @@ def _row(row: Row, columns: Sequence[tuple[str, bool]]) -> tuple[TextCell, ...]:
 
 def _reported_row(row: ReportedRow, columns: Sequence[tuple[str, bool]], citation: int) -> tuple[TextCell, ...]:
     cells = [
-        TextCell(_number(metric, row.metrics[metric]) if metric in row.metrics and not stderr else ABSENT)
+        TextCell(format_value(metric, row.metrics[metric]) if metric in row.metrics and not stderr else ABSENT)
         for metric, stderr in columns
     ]
     return (TextCell(f"{printable(row.model)} [{citation}]"), TextCell("reported"), *cells)
@@ -112,11 +108,12 @@ def _stderr(row: Row, metric: str) -> float | None:
 def _measured(metric: str, cell: Cell) -> TextCell:
     if cell.mean is None:
         return TextCell(ABSENT)
-    spread = "" if cell.std is None else f" ± {_number(metric, cell.std)}"
-    return TextCell(_number(metric, cell.mean) + spread, cell.bold)
+    spread = "" if cell.std is None else f" ± {format_value(metric, cell.std)}"
+    return TextCell(format_value(metric, cell.mean) + spread, cell.bold)
 
 
-def _number(metric: str, value: float) -> str:
+def format_value(metric: str, value: float) -> str:
+    """`value` in the decimals of its unit, accuracies in per cent; without the unit."""
     unit = metric_kind(metric).unit
     return f"{100 * value if unit == 'accuracy' else value:.{DECIMALS[unit]}f}"
 

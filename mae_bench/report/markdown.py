@@ -14,7 +14,7 @@ def render_boards(boards: Sequence[Board]) -> str:
     """All boards, a section each, with one legend at the top."""
     if not boards:
         return f"{escape(NO_BOARDS)}\n"
-    return "\n".join([f"{escape(LEGEND)}\n", *(_section(lay_out(board)) for board in boards)])
+    return "\n".join([f"{escape(LEGEND)}\n", *(render_layout(lay_out(board)) for board in boards)])
 
 
 def escape(text: str) -> str:
@@ -23,7 +23,8 @@ def escape(text: str) -> str:
     return re.sub(r"[&<>$@]|:(?=//)", lambda found: ENTITIES[found[0]], text)
 
 
-def _section(layout: Layout) -> str:
+def render_layout(layout: Layout) -> str:
+    """One section: heading, caption, table, notes."""
     from tabulate import tabulate
 
     table = tabulate(

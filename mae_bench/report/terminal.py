@@ -27,15 +27,19 @@ def print_boards(boards: Sequence[Board], console: Console) -> None:
         _print_text(console, NO_BOARDS)
         return
     for board in boards:
-        layout = lay_out(board)
-        _print_text(console, layout.heading, style="bold")
-        _print_text(console, layout.caption)
-        for metrics in _split(layout, console):
-            _print_table(console, _table(layout, metrics, console))
-        for note in layout.notes:
-            _print_text(console, note)
-        console.print()
+        print_layout(lay_out(board), console)
     _print_text(console, LEGEND.replace("Bold:", "Bold, with a star:"))
+
+
+def print_layout(layout: Layout, console: Console) -> None:
+    """Print one board, or whatever else has its text laid out like one, with an empty line after it."""
+    _print_text(console, layout.heading, style="bold")
+    _print_text(console, layout.caption)
+    for metrics in _split(layout, console):
+        _print_table(console, _table(layout, metrics, console))
+    for note in layout.notes:
+        _print_text(console, note)
+    console.print()
 
 
 def _table(layout: Layout, metrics: Sequence[int], console: Console) -> Table:

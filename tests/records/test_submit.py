@@ -17,11 +17,11 @@ def contents(folder):
 
 
 @pytest.fixture
-def results(make_record, tmp_path):
+def results(honest_record, tmp_path):
     """A store with two good records and a file that is none."""
     store = Store(tmp_path / "results")
     for seed in (0, 1):
-        store.save(make_record(seed=seed, metrics={"nll": (20.0 + seed, 0.1)}))
+        store.save(honest_record(seed=seed, nll=20.0 + seed))
     (store.root / "state.json").write_text("{}")
     return store
 
@@ -39,10 +39,10 @@ def test_good_records_are_copied_and_the_page_rendered(results, digits_task, tmp
     assert not (board / "results" / "state.json").exists()
 
 
-def test_a_second_submission_joins_the_first(results, make_record, digits_task, tmp_path):
+def test_a_second_submission_joins_the_first(results, honest_record, digits_task, tmp_path):
     board = tmp_path / "board"
     submit([results.root], board, [digits_task])
-    more = Store(tmp_path / "more").save(make_record("vlae", metrics={"nll": 30.0}))
+    more = Store(tmp_path / "more").save(honest_record("vlae", nll=30.0))
     assert submit([more], board, [digits_task]).refused == ()
     page = (board / "README.md").read_text(encoding="utf-8")
     assert "| mae" in page and "| vlae" in page
@@ -69,6 +69,7 @@ def test_one_bad_record_stops_all(results, digits_task, tmp_path):
     ("change", "words"),
     [
         ({"task": {"name": "other"}}, "known task: digits (paper, small, smoke)"),
+        ({"task": {"version": 2}}, "version 2 of task digits, which is at 1"),
         ({"preset": "huge"}, "preset huge"),
         ({"engine_version": 0}, "engine version 0"),
         ({"hashes": {"data": OTHER}}, "other data"),
@@ -98,10 +99,31 @@ def test_a_file_is_named_after_its_key(results, digits_task, tmp_path):
     assert "mine.json is not named after its key" in refused and path.name in refused
 
 
-def test_two_records_of_one_job_must_agree(results, make_record, digits_task, tmp_path):
-    again = Store(tmp_path / "again").save(make_record(seed=0, metrics={"nll": 1.0}))
+def test_two_records_of_one_job_must_agree(results, honest_record, digits_task, tmp_path):
+    again = Store(tmp_path / "again").save(honest_record(seed=0, nll=30.0))
     (refused,) = submit([results.root, again], tmp_path / "board", [digits_task]).refused
-    assert "twice" in refused
+    assert "twice with different contents" in refused
+
+
+def test_a_record_with_an_impossible_number_is_refused(honest_record, digits_task, tmp_path):
+    content = honest_record().model_dump()
+    content["metrics"]["knn_all"]["value"] = 1.2
+    path = Store(tmp_path / "results").save(seal(content))
+    (refused,) = submit([path], tmp_path / "board", [digits_task]).refused
+    assert path.name in refused and "knn_all is 1.2" in refused
+    assert not (tmp_path / "board").exists()
+
+
+def test_a_run_on_the_board_is_not_joined_by_another_version_of_its_adapter(honest_record, digits_task, tmp_path):
+    board = tmp_path / "board"
+    first = Store(tmp_path / "first").save(honest_record())
+    second = Store(tmp_path / "second").save(honest_record(source=OTHER))
+    assert submit([first], board, [digits_task]).refused == ()
+    assert submit([first], board, [digits_task]).refused == ()
+    before = contents(board)
+    (refused,) = submit([second], board, [digits_task]).refused
+    assert first.name in refused and second.name in refused and "different adapter files" in refused
+    assert contents(board) == before
 
 
 def test_paths_without_a_record(digits_task, tmp_path):

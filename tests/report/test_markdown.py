@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from mae_bench.records.aggregate import Board, Cell, Row, boards
-from mae_bench.report.layout import LEGEND, printable
+from mae_bench.report.layout import LEGEND
 from mae_bench.report.markdown import escape, render_boards
 from mae_bench.task import ReportedRow
+from mae_bench.text import printable
 
 GOLDEN = """\
 ## digits, preset small

@@ -1,0 +1,144 @@
+"""Verification: may these records stand on a board? Reads JSON and nothing else; no submitted code is ever imported."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mae_bench import ENGINE_VERSION
+from mae_bench.canonical import sha256_of
+from mae_bench.errors import RecordError
+from mae_bench.plan import PRECISION, Job, ModelReference
+from mae_bench.records.plausibility import impossible_values
+from mae_bench.records.schema import Record
+from mae_bench.records.store import json_files, read_if_record, read_record
+from mae_bench.task import Task
+from mae_bench.text import printable, quoted
+
+
+@dataclass(frozen=True)
+class Verification:
+    """good: the records without a fault. faults: one sentence for each fault, with the file and the remedy."""
+
+    good: tuple[Record, ...]
+    faults: tuple[str, ...]
+
+
+def verify(paths: Sequence[Path], tasks: Sequence[Task], board: Sequence[Record] = ()) -> Verification:
+    """Check the records at `paths`: files, or folders searched through.
+
+    A record is good where `read_record` accepts it; its file is named after its key; its key, its protocol and its data
+    are those that the task in `tasks`, this engine and the record's own model give; its numbers are possible
+    (`mae_bench.records.plausibility`); and there is no other of the same run, at `paths` or on `board`, the records
+    they are to join. A record of `board` with the same key does not count: it would be replaced.
+    """
+    by_name = {task.name: task for task in tasks}
+    good: dict[Path, Record] = {}
+    faults: list[str] = []
+    for path in paths:
+        found, broken = _read(path)
+        faults += broken
+        for file, record in found.items():
+            own = _record_faults(file.name, record, by_name)
+            faults += own
+            if not own:
+                good[file.resolve()] = record
+    faults += _duplicates(good, board)
+    return Verification(tuple(good.values()), tuple(printable(fault) for fault in faults))
+
+
+def describe_run(record: Record) -> str:
+    """One line that names the run to a person, whatever the record says."""
+    return quoted(f"{record.task.name} {record.preset} {_model(record).label} seed {record.seed}")
+
+
+def _read(path: Path) -> tuple[dict[Path, Record], list[str]]:
+    """The record at `path`, or all those in that folder; and a sentence for each fault."""
+    found: dict[Path, Record] = {}
+    broken: list[str] = []
+    if path.is_dir():
+        broken += [
+            f"folder {link.name} is a symbolic link, which is not followed; put the folder itself in its place."
+            for link in sorted(path.rglob("*"))
+            if link.is_symlink() and link.is_dir()
+        ]
+    for file in json_files(path) if path.is_dir() else [path]:
+        try:
+            record = read_if_record(file) if path.is_dir() else read_record(file)
+        except RecordError as error:
+            broken.append(str(error))
+        else:
+            found |= {file: record} if record is not None else {}
+    if not found and not broken:
+        broken.append(f"folder {path} holds no record; give the folder that `mae-bench run -o` wrote to.")
+    return found, broken
+
+
+def _record_faults(file: str, record: Record, tasks: Mapping[str, Task]) -> list[str]:
+    """Sentences: why the record is not this task's and engine's, or, where it is, what is impossible in it."""
+    task = tasks.get(record.task.name)
+    if task is None or record.preset not in task.presets:
+        known = ", ".join(f"{task.name} ({', '.join(task.presets)})" for task in tasks.values()) or "none"
+        return [
+            f"record {file} is of {record.task.name}, preset {record.preset}; give records of a known task: {known}."
+        ]
+    if fault := _foreign(file, record, task):
+        return [f"record {file} {fault}."]
+    return [f"record {file}: {fault}; run its job again." for fault in impossible_values(record, task)]
+
+
+def _foreign(file: str, record: Record, task: Task) -> str | None:
+    """The first reason why the record is not one that this mae-bench would write for `task`; None where it is."""
+    protocol = task.protocol_hash(record.preset)
+    again = "run its job again with this mae-bench"
+    checks = (
+        (
+            (record.engine_version, record.precision) == (ENGINE_VERSION, PRECISION),
+            f"was measured by engine version {record.engine_version} in {quoted(record.precision)}, "
+            f"not {ENGINE_VERSION} in {PRECISION}; {again}",
+        ),
+        (
+            record.task.version == task.version,
+            f"is of version {record.task.version} of task {task.name}, which is at {task.version}; {again}",
+        ),
+        (
+            record.hashes.data == task.data.sha256,
+            f"was measured on other data than task {task.name} declares; {again}",
+        ),
+        (
+            sha256_of(record.protocol) == record.hashes.protocol == protocol,
+            f"was measured by another protocol than task {task.name} declares; {again}",
+        ),
+        (
+            record.key == Job(_model(record), task, record.preset, record.seed).key,
+            f"bears a key that its contents do not give; {again}",
+        ),
+        (file == f"{record.key}.json", f"is not named after its key; name it {record.key}.json"),
+    )
+    return next((fault for good, fault in checks if not good), None)
+
+
+def _duplicates(found: Mapping[Path, Record], board: Sequence[Record]) -> list[str]:
+    """A sentence for each record whose run another one is of: with the same key, or by another adapter file."""
+    faults = []
+    keys: dict[str, Record] = {}
+    for record in found.values():
+        other = keys.setdefault(record.key, record)
+        if other is not record:
+            difference = "" if other == record else " with different contents"
+            faults.append(f"record {record.key}.json is there twice{difference}; keep one of the two.")
+    runs: dict[tuple[str, str, str, int], str] = {}
+    for record in (*(record for record in board if record.key not in keys), *keys.values()):
+        run = (record.task.name, record.preset, _model(record).label, record.seed)
+        other_key = runs.setdefault(run, record.key)
+        if other_key != record.key and record.key in keys:
+            faults.append(
+                f"records {other_key}.json and {record.key}.json are both of {describe_run(record)}, by different "
+                "adapter files; keep one, or give one of the models another name."
+            )
+    return faults
+
+
+def _model(record: Record) -> ModelReference:
+    """The record's own word for its model; no source, since nothing is loaded."""
+    params = tuple(sorted(record.model.params.items()))
+    return ModelReference(record.model.name, "", params, record.hashes.adapter_source)

@@ -1,0 +1,93 @@
+"""The conformance suite: does an adapter keep the contract of `mae_bench.adapter`?
+
+    from mae_bench.testing import check_adapter
+
+    def test_my_vae():
+        check_adapter(MyVAE, beta=4.0)
+
+Each rule is one function, whose docstring says what an adapter guarantees by it. The adapter is built and asked as a
+job does it, on a few images of 8x8 and 3x3 pixels, in a few seconds. `mae-bench check-model` prints the same results.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from mae_bench.adapter import Adapter, NotSupported
+from mae_bench.errors import MaeBenchError, describe
+from mae_bench.metrics.answers import seeded
+from mae_bench.testing.contract import answers, batches, construction, determinism, devices
+from mae_bench.testing.likelihood import log_weights, normalisation
+from mae_bench.testing.subject import Broken, NotApplicable, Rule, Subject
+from mae_bench.testing.training import gradients, state, training
+
+Verdict = Literal["ok", "broken", "not applicable"]
+
+CHECKED_PRESET = "smoke"
+"""The preset whose networks are checked unless another is asked for: the smallest."""
+
+RULES = (
+    Rule("construction", construction),
+    Rule("devices", devices, needs=("construction",)),
+    Rule("answers", answers, needs=("devices",)),
+    Rule("determinism", determinism, needs=("answers",)),
+    Rule("batches", batches, needs=("determinism",)),
+    Rule("log-weights", log_weights, needs=("answers",)),
+    Rule("normalisation", normalisation, needs=("log-weights",)),
+    Rule("gradients", gradients, needs=("answers",)),
+    Rule("training", training, needs=("gradients",)),
+    Rule("state", state, needs=("training", "determinism")),
+)
+"""In the order in which they are checked. A rule says nothing while one that it needs is broken."""
+
+
+class AdapterFault(MaeBenchError):
+    """An adapter that breaks rules of the contract; the message has a line for each: rule, what was found, remedy."""
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """What one rule found. sentence: what holds, what is broken and how to mend it, or why the rule cannot apply."""
+
+    rule: str
+    verdict: Verdict
+    sentence: str
+
+
+def check_adapter(adapter_class: type[Adapter], /, preset: str = CHECKED_PRESET, **params: Any) -> None:
+    """Check every rule for `adapter_class(data, preset, **params)`; AdapterFault lists all that are broken."""
+    results = list(examine_adapter(adapter_class, params, preset))
+    if broken := [result for result in results if result.verdict == "broken"]:
+        lines = "".join(f"\n- {result.rule}: {result.sentence}" for result in broken)
+        raise AdapterFault(f"{adapter_class.__name__} breaks {len(broken)} of {len(results)} rules:{lines}")
+
+
+def examine_adapter(
+    adapter_class: type[Adapter], params: Mapping[str, Any], preset: str = CHECKED_PRESET
+) -> Iterator[RuleResult]:
+    """One result for each of `RULES`, as it is found. torch's global random state is left as it was."""
+    subject = Subject(adapter_class, params, preset)
+    unmet: set[str] = set()
+    for rule in RULES:
+        missing = [name for name in rule.needs if name in unmet]
+        if missing:
+            result = RuleResult(rule.name, "not applicable", f"can be checked once the rule {missing[0]} is kept")
+        else:
+            result = _apply(rule, subject)
+        if missing or result.verdict == "broken":
+            unmet.add(rule.name)
+        yield result
+
+
+def _apply(rule: Rule, subject: Subject) -> RuleResult:
+    try:
+        with seeded(0, torch.device("cuda" if torch.cuda.is_available() else "cpu")):
+            return RuleResult(rule.name, "ok", rule.check(subject))
+    except (NotApplicable, NotSupported) as reason:
+        return RuleResult(rule.name, "not applicable", str(reason))
+    except Broken as fault:
+        return RuleResult(rule.name, "broken", str(fault))
+    except Exception as error:
+        return RuleResult(rule.name, "broken", f"the check was cut short by {describe(error)}; mend the adapter")

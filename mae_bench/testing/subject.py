@@ -1,0 +1,189 @@
+"""The adapter under test: built as a job builds it, given a few images, asked as the harness asks it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, is_dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mae_bench.adapter import Adapter, DataSpec, Likelihood, NotSupported
+from mae_bench.content import content_folder
+from mae_bench.data.images import GreyImages, draw_bits
+from mae_bench.metrics.answers import seeded
+from mae_bench.parameters import resolve_parameters
+from mae_bench.seeding import numpy_generator
+from mae_bench.task import load_task
+from mae_bench.training import TrainingContext
+
+SIDE = 8
+"""Pixels a side of the images that most rules use."""
+SAMPLES = 3
+"""Importance samples and model samples in one question of `QUESTIONS`."""
+FUNCTIONS_OF_X = ("posterior(x)", "encode(x)")
+"""The questions whose answer involves no chance."""
+Question = Callable[[Adapter, Tensor], object]
+QUESTIONS: dict[str, Question] = {
+    "posterior(x)": lambda model, x: model.posterior(x),
+    "encode(x)": lambda model, x: model.encode(x),
+    f"importance_terms(x, {SAMPLES})": lambda model, x: model.importance_terms(x, SAMPLES),
+    "reconstruct(x)": lambda model, x: model.reconstruct(x),
+    f"sample({SAMPLES})": lambda model, x: model.sample(SAMPLES),
+}
+"""Everything that a trained model is asked."""
+
+_LEVELS = 255
+_TRAIN_SIZE = 200
+_VALIDATION_SIZE = 100
+_CPU = torch.device("cpu")
+_KINDS: tuple[tuple[Likelihood, int], ...] = (("bernoulli", 1), ("discretized_logistic_mixture", 3))
+"""Likelihood and channels of the images, in the order in which they are offered to the constructor."""
+
+
+class Broken(Exception):
+    """A broken rule: what was found and how to mend it, in one sentence."""
+
+
+class NotApplicable(Exception):
+    """A rule that has nothing to check in this model, or that cannot tell; the message says why."""
+
+
+class Subject:
+    """The adapter class under test, with its parameters and preset."""
+
+    def __init__(self, adapter_class: type[Adapter], params: Mapping[str, Any], preset: str) -> None:
+        self.adapter_class = adapter_class
+        self.given = dict(params)
+        self.preset = preset
+
+    @property
+    def name(self) -> str:
+        """Of the class."""
+        return self.adapter_class.__name__
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """The parameters as a job gives them, defaults included; UsageError where they are none."""
+        return resolve_parameters(self.name, self.adapter_class, self.given)
+
+    @cached_property
+    def data(self) -> DataSpec:
+        """Binary 8x8 images, or colour ones where the constructor declines binary ones with NotSupported."""
+        for likelihood, channels in _KINDS:
+            data = DataSpec((channels, SIDE, SIDE), likelihood, _TRAIN_SIZE, classes=10)
+            try:
+                self.construct(data)
+            except NotSupported:
+                continue
+            return data
+        kinds = " and ".join(likelihood for likelihood, _ in _KINDS)
+        raise Broken(f"{self.name} declines images of {SIDE}x{SIDE} pixels of every likelihood ({kinds}); accept one")
+
+    def construct(self, data: DataSpec, seed: int = 0) -> Adapter:
+        """What the constructor gives, called with torch's global random state seeded."""
+        with seeded(seed, _CPU):
+            return self.adapter_class(data, self.preset, **self.params)
+
+    def build(self, side: int = SIDE, seed: int = 0, device: torch.device = _CPU) -> Adapter:
+        """An untrained model for images of side x side pixels, in eval mode."""
+        data = replace(self.data, shape=(self.data.shape[0], side, side))
+        return self.construct(data, seed).to(device).eval()
+
+    def images(self, count: int) -> Tensor:
+        """The first `count` of 100 random images: float32 [count, C, 8, 8]."""
+        return self._validation.batch(torch.arange(count))
+
+    @cached_property
+    def fitted(self) -> Adapter:
+        """A model after `fit` on 200 random images, with the loop and the settings of a smoke job; in eval mode."""
+        model = self.build()
+        settings = load_task(content_folder("tasks") / "digits.toml").protocol("smoke").training
+        with TemporaryDirectory() as folder:
+            context = TrainingContext(
+                settings, seed=0, device=_CPU, checkpoint_directory=Path(folder), progress=_say_nothing
+            )
+            grey, _ = self._draw("train", _TRAIN_SIZE)
+            model.fit(GreyImages(grey, _LEVELS, self.data.likelihood), self._validation, context)
+        return model.eval()
+
+    @cached_property
+    def _validation(self) -> GreyImages:
+        grey, bits = self._draw("validation", _VALIDATION_SIZE)
+        return GreyImages(grey, _LEVELS, self.data.likelihood, bits if self.data.likelihood == "bernoulli" else None)
+
+    def _draw(self, name: str, count: int) -> tuple[Tensor, Tensor]:
+        """Random grey levels, each image of a brightness of its own, and bits of them: [count, C, 8, 8]."""
+        random = numpy_generator("conformance images", name)
+        brightest = random.integers(2, 2 * _LEVELS, size=(count, 1, 1, 1))
+        grey = random.integers(brightest, size=(count, *self.data.shape)).clip(max=_LEVELS).astype("uint8")
+        return torch.from_numpy(grey), torch.from_numpy(draw_bits(grey, _LEVELS, random))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """check: gives the sentence of what holds, or raises Broken, NotApplicable or NotSupported."""
+
+    name: str
+    check: Callable[[Subject], str]
+    needs: tuple[str, ...] = ()
+
+
+@torch.no_grad()
+def ask(model: Adapter, x: Tensor, seed: int, questions: Iterable[str] = tuple(QUESTIONS)) -> dict[str, Tensor]:
+    """The tensors that `model` answers to those `questions` it supports, each asked under the torch seed `seed`."""
+    answers: dict[str, Tensor] = {}
+    for question in questions:
+        with seeded(seed, x.device):
+            try:
+                answers |= tensors_in(QUESTIONS[question](model, x), question)
+            except NotSupported:
+                continue
+    return answers
+
+
+def ask_loss(model: Adapter, x: Tensor, seed: int) -> dict[str, Tensor]:
+    """The tensors of `model.loss(x)` in training mode, under the torch seed `seed`; none where it is not supported."""
+    with seeded(seed, x.device):
+        try:
+            return tensors_in(model.train().loss(x), "loss(x)")
+        except NotSupported:
+            return {}
+        finally:
+            model.eval()
+
+
+def tensors_in(answer: object, name: str) -> dict[str, Tensor]:
+    """The tensors of an answer, by where they stand in it: a tensor, a data class or a mapping of them."""
+    return dict(_tensors(answer, name))
+
+
+def _tensors(answer: object, name: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(answer, Tensor):
+        yield name, answer.detach()
+    elif isinstance(answer, Mapping):
+        for key, value in answer.items():
+            yield from _tensors(value, f"{name}[{key!r}]")
+    elif is_dataclass(answer):
+        for key, value in vars(answer).items():
+            yield from _tensors(value, f"{name}.{key}")
+
+
+def first_difference(first: Mapping[str, Tensor], second: Mapping[str, Tensor], tolerance: float = 0.0) -> str | None:
+    """The name of the first answer that differs by more than `tolerance`, absolute and relative; None where none does.
+
+    Not-a-number equals itself here: that numbers are finite is a rule of its own.
+    """
+    for name, a in first.items():
+        b = second.get(name)
+        if b is None or a.shape != b.shape:
+            return name
+        if not torch.allclose(a.double(), b.double(), rtol=tolerance, atol=tolerance, equal_nan=True):
+            return name
+    return next((name for name in second if name not in first), None)
+
+
+def _say_nothing(_stage: str, _done: int, _total: int, _note: str) -> None:
+    """The progress of a training that nobody watches."""

@@ -1,0 +1,299 @@
+"""`Sound`, an adapter that keeps every rule of the conformance suite, and adapters that each break one."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mae_bench import Adapter, DiagonalGaussian, ImportanceTerms, Loss, NotSupported
+
+
+class Sound(Adapter):
+    """Linear encoder and decoder, two latent dimensions; answers every question."""
+
+    def __init__(self, data, preset):
+        super().__init__(data, preset)
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(data.dimensions, 4))
+        self.decoder = nn.Linear(2, data.dimensions)
+
+    def posterior(self, x):
+        return DiagonalGaussian(*self.encoder(x).chunk(2, dim=1))
+
+    def encode(self, x):
+        return self.posterior(x).mean
+
+    def draw(self, posterior, samples):
+        return posterior.sample(samples)
+
+    def logits(self, x, z):
+        return self.decoder(z)
+
+    def importance_terms(self, x, samples):
+        posterior = self.posterior(x)
+        z = self.draw(posterior, samples)
+        logits = self.logits(x, z)
+        bits = x.flatten(1).unsqueeze(1).expand_as(logits)
+        log_likelihood = -F.binary_cross_entropy_with_logits(logits, bits, reduction="none").sum(-1)
+        prior = DiagonalGaussian(torch.zeros_like(posterior.mean), torch.zeros_like(posterior.mean))
+        return ImportanceTerms(log_likelihood, prior.log_density(z), posterior.log_density(z))
+
+    def loss(self, x):
+        terms = self.importance_terms(x, 1)
+        error = -terms.log_likelihood.mean()
+        kl = (terms.log_posterior - terms.log_prior).mean()
+        return Loss(error + kl, {"reconstruction_error": error, "kl": kl})
+
+    def images(self, z):
+        return torch.bernoulli(torch.sigmoid(self.decoder(z))).view(-1, *self.data.shape)
+
+    def reconstruct(self, x):
+        return self.images(self.posterior(x).mean)
+
+    def sample(self, count):
+        return self.images(torch.randn(count, 2, device=self.decoder.weight.device))
+
+
+def changed(terms, **differences):
+    """The same log-densities, with these added to them."""
+    return ImportanceTerms(**{name: value + differences.get(name, 0.0) for name, value in vars(terms).items()})
+
+
+# construction
+class WithoutSuper(Sound):
+    def __init__(self, data, preset):
+        self.data, self.preset = data, preset
+
+
+class LayersBeforeSuper(Sound):
+    def __init__(self, data, preset):
+        self.first = nn.Linear(1, 1)
+        super().__init__(data, preset)
+
+
+class OtherPreset(Sound):
+    def __init__(self, data, preset):
+        super().__init__(data, "small")
+
+
+class FunctionAsDefault(Sound):
+    def __init__(self, data, preset, activation=torch.relu):
+        super().__init__(data, preset)
+
+
+class DeclinesEverything(Sound):
+    def __init__(self, data, preset):
+        raise NotSupported("never")
+
+
+# devices
+class Elsewhere(Sound):
+    def sample(self, count):
+        return torch.zeros(count, *self.data.shape, device="meta")
+
+
+class OnTheCpu(Sound):
+    def sample(self, count):  # breaks the rule on a GPU alone
+        return torch.zeros(count, *self.data.shape)
+
+
+# answers
+class SummedOverSamples(Sound):
+    def importance_terms(self, x, samples):
+        terms = super().importance_terms(x, samples)
+        return ImportanceTerms(**{name: value.sum(1) for name, value in vars(terms).items()})
+
+
+class HalfPrecision(Sound):
+    def encode(self, x):
+        return super().encode(x).half()
+
+
+class Squeezed(Sound):
+    def encode(self, x):
+        return super().encode(x).squeeze(0)
+
+
+class LossOfEachImage(Sound):
+    def loss(self, x):
+        return Loss(-self.importance_terms(x, 1).log_weights.squeeze(1), {})
+
+
+class Logits(Sound):
+    def reconstruct(self, x):
+        return self.decoder(self.encode(x)).view_as(x) - 10.0
+
+
+class FlatSamples(Sound):
+    def sample(self, count):
+        return super().sample(count).flatten(1)
+
+
+class Crashing(Sound):
+    def encode(self, x):
+        return self.encoder(x.view(len(x), -1, 5))
+
+
+class Silent(Adapter):
+    """Answers nothing."""
+
+
+# determinism
+class OwnGenerator(Sound):
+    def __init__(self, data, preset):
+        super().__init__(data, preset)
+        self.noise = np.random.default_rng(0)
+
+    def draw(self, posterior, samples):
+        noise = torch.from_numpy(self.noise.standard_normal((len(posterior.mean), samples, 2))).float()
+        return posterior.mean.unsqueeze(1) + torch.exp(0.5 * posterior.log_variance).unsqueeze(1) * noise
+
+
+class DrawnRepresentation(Sound):
+    def encode(self, x):
+        return self.posterior(x).sample(1).squeeze(1)
+
+
+class WeightsByNumPy(Sound):
+    def __init__(self, data, preset):
+        super().__init__(data, preset)
+        self.decoder.bias.data = torch.from_numpy(np.random.default_rng().normal(size=data.dimensions)).float()
+
+
+class LossByNumPy(Sound):
+    def loss(self, x):
+        loss = super().loss(x)
+        return Loss(loss.total * np.random.default_rng().uniform(0.9, 1.1), loss.terms)
+
+
+# batches
+class BatchStatistics(Sound):
+    def posterior(self, x):
+        features = self.encoder(x)
+        mean, std = features.mean(0), features.std(0, correction=0)
+        return DiagonalGaussian(*((features - mean) / (std + 1e-3)).chunk(2, dim=1))
+
+
+class PixelsOfTheBatch(Sound):
+    """The decoder sees the mean image of the batch: the representation is as it should be, the likelihood is not."""
+
+    def logits(self, x, z):
+        return self.decoder(z) + 4 * (x.flatten(1).mean(0) - 0.5)
+
+
+# log-weights
+class NotANumberAtOnes(Sound):
+    def importance_terms(self, x, samples):
+        dark = torch.log(1 - x.flatten(1).mean(1, keepdim=True))
+        return changed(super().importance_terms(x, samples), log_likelihood=0 * dark)
+
+
+class DividedBySamples(Sound):
+    def importance_terms(self, x, samples):
+        return changed(super().importance_terms(x, samples), log_posterior=np.log(samples))
+
+
+class OneDraw(Sound):
+    def draw(self, posterior, samples):
+        return posterior.sample(1).expand(-1, samples, -1)
+
+
+# normalisation
+class WithoutConstant(Sound):
+    def importance_terms(self, x, samples):
+        return changed(super().importance_terms(x, samples), log_prior=np.log(2 * np.pi))
+
+
+class LikelihoodOfHalf(Sound):
+    """Leaves the last pixels out, each of which doubles the sum."""
+
+    def importance_terms(self, x, samples):
+        terms = super().importance_terms(x, samples)
+        return ImportanceTerms(terms.log_likelihood / 2, terms.log_prior, terms.log_posterior)
+
+
+class BeyondFloat64(Sound):
+    def importance_terms(self, x, samples):
+        return changed(super().importance_terms(x, samples), log_likelihood=1000.0)
+
+
+# normalisation, kept
+class DistantProposal(Sound):
+    """Its first weights put q far from the posterior."""
+
+    def posterior(self, x):
+        posterior = super().posterior(x)
+        return DiagonalGaussian(posterior.mean, posterior.log_variance - 3.0)
+
+
+class NarrowProposal(Sound):
+    """No weights bring q near the posterior, and so the sum cannot be told."""
+
+    def posterior(self, x):
+        mean = super().posterior(x).mean
+        return DiagonalGaussian(mean, torch.full_like(mean, -12.0))
+
+
+class NotANumberWhenTiny(Sound):
+    def importance_terms(self, x, samples):
+        nothing = 0.0 if self.data.shape[1] == 8 else float("nan")
+        return changed(super().importance_terms(x, samples), log_likelihood=nothing)
+
+
+# gradients
+class Unreached(Sound):
+    def __init__(self, data, preset):
+        super().__init__(data, preset)
+        self.forgotten = nn.Linear(2, 2)
+
+
+class RootOfZero(Sound):
+    def loss(self, x):
+        loss = super().loss(x)
+        return Loss(loss.total + (0 * self.decoder.weight).square().sum().sqrt(), loss.terms)
+
+
+class Detached(Sound):
+    def loss(self, x):
+        return Loss(super().loss(x).total.detach(), {})
+
+
+class InfiniteLoss(Sound):
+    def loss(self, x):
+        return Loss(super().loss(x).total / 0, {})
+
+
+# training
+class WithoutLoss(Sound):
+    def loss(self, x):
+        return Adapter.loss(self, x)
+
+
+class FitFails(Sound):
+    def fit(self, train, validation, context):
+        train.labels()
+
+
+class FitDiverges(Sound):
+    def fit(self, train, validation, context):
+        nn.init.constant_(self.decoder.bias, float("inf"))
+
+
+# state
+class PlainAttribute(Sound):
+    scale = 1.0
+
+    def fit(self, train, validation, context):
+        context.train(self, train, validation)
+        self.scale = 2.0
+
+    def encode(self, x):
+        return self.scale * super().encode(x)
+
+
+class LateBuffer(Sound):
+    def fit(self, train, validation, context):
+        self.register_buffer("images_seen", torch.tensor(float(len(train))))
+
+
+class TwoFaults(WithoutConstant, Unreached):
+    """Breaks two rules."""

@@ -1,0 +1,115 @@
+"""Verification: all that it refuses, that it names every fault, and that it runs no submitted code."""
+
+import importlib
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+import mae_bench.registry
+from mae_bench.cli import main
+from mae_bench.records.schema import seal
+from mae_bench.records.store import Store
+from mae_bench.records.verify import describe_run, verify
+
+OTHER = "f" * 64
+
+
+@pytest.fixture
+def results(honest_record, tmp_path):
+    """A store with two good records and a file that is none."""
+    store = Store(tmp_path / "results")
+    for seed in (0, 1):
+        store.save(honest_record(seed=seed, nll=20.0 + seed))
+    (store.root / "state.json").write_text("{}")
+    return store
+
+
+def test_good_records_are_good(results, digits_task):
+    verification = verify([results.root], [digits_task])
+    assert verification.faults == ()
+    assert list(verification.good) == results.records()
+
+
+def test_every_fault_of_every_file_is_named(results, honest_record, digits_task):
+    content = honest_record("vlae").model_dump()
+    content["metrics"]["knn_all"]["value"] = 1.2
+    content["metrics"]["nll"]["n"] = 64
+    impossible = results.save(seal(content))
+    foreign = results.save(honest_record("resnet_vae", precision="float16"))
+    (results.root / "cut.json").write_text('{"metrics":')
+    verification = verify([results.root], [digits_task])
+    assert len(verification.good) == 2 and len(verification.faults) == 4
+    assert sum(impossible.name in fault for fault in verification.faults) == 2
+    assert any(foreign.name in fault and "float16" in fault for fault in verification.faults)
+    assert any("cut.json" in fault for fault in verification.faults)
+    assert all(fault.endswith(".") for fault in verification.faults)
+
+
+def test_a_record_that_lies_in_two_places(results, honest_record, digits_task, tmp_path):
+    again = Store(tmp_path / "again").save(honest_record(seed=1, nll=21.0))
+    (twice,) = verify([results.root, again], [digits_task]).faults
+    assert again.name in twice and "is there twice; keep one" in twice
+
+
+def test_a_file_that_is_given_twice_is_one(results, digits_task):
+    path = next(results.root.rglob("mae/*.json"))
+    verification = verify([results.root, path, path.parent], [digits_task])
+    assert verification.faults == () and len(verification.good) == 2
+
+
+def test_one_run_by_two_versions_of_the_adapter(results, honest_record, digits_task):
+    old, new = results.records()[0], honest_record(source=OTHER)
+    results.save(new)
+    assert old.seed == new.seed or results.records()[1].seed == new.seed
+    (fault,) = verify([results.root], [digits_task]).faults
+    assert new.key in fault and "digits small mae seed 0" in fault and "different adapter files" in fault
+
+
+@pytest.mark.parametrize("replaced", [{"seed": 2}, {"params": {"eta": 2.0}}, {"preset": "smoke"}, {"model": "other"}])
+def test_another_run_is_no_duplicate(results, honest_record, digits_task, replaced):
+    results.save(honest_record(source=OTHER, **replaced))
+    assert verify([results.root], [digits_task]).faults == ()
+
+
+def test_a_run_is_described_in_one_short_line(make_record):
+    line = describe_run(make_record(params={"a": "\x1b[2J\n" * 100}))
+    assert line.isprintable() and line.startswith("digits small mae[a=") and len(line) < 140
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, ["verify", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_the_verb_prints_a_line_a_record_and_exits_by_the_faults(results, tmp_path, monkeypatch):
+    good = call(results.root)
+    assert good.exit_code == 0
+    assert good.output.count("good: digits small mae seed ") == 2
+    assert good.output.splitlines()[-1] == "2 good, 0 faults"
+    (results.root / "cut.json").write_text('{"metrics":')
+    bad = call(results.root)
+    assert bad.exit_code == 1
+    assert "refused: record cut.json is not valid JSON" in bad.output and "2 good, 1 faults" in bad.output
+    monkeypatch.chdir(tmp_path)
+    results.root.rename(tmp_path / "leaderboard")
+    (tmp_path / "leaderboard").rename(tmp_path / "moved")
+    (tmp_path / "leaderboard").mkdir()
+    (tmp_path / "moved").rename(tmp_path / "leaderboard" / "results")
+    assert "2 good, 1 faults" in call().output
+    assert call(tmp_path / "absent").exit_code == 2
+
+
+def test_no_submitted_code_is_imported(honest_record, tmp_path, monkeypatch):
+    """A record of a model named like a file and a module within reach, whose import would leave a trace."""
+    (tmp_path / "trojan.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(mae_bench.registry, "load_class", lambda *_: pytest.fail("an adapter was loaded"))
+    records = [honest_record(name, params={"source": "trojan.py:Trojan"}) for name in ("trojan", "trojan.py", "mae")]
+    for record in records:
+        Store(tmp_path / "results").save(record)
+    assert call("results").exit_code == 0
+    assert "trojan" not in sys.modules and not (tmp_path / "ran").exists()
+    importlib.import_module("trojan")
+    assert (tmp_path / "ran").exists()
+    del sys.modules["trojan"]

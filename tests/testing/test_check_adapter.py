@@ -1,0 +1,173 @@
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from mae_bench import Adapter, ImportanceTerms, NotSupported
+from mae_bench.content import content_folder
+from mae_bench.errors import MaeBenchError
+from mae_bench.registry import load_adapter_class
+from mae_bench.testing import RULES, AdapterFault, check_adapter, examine_adapter
+from mae_bench.testing.likelihood import tail_index
+
+ADAPTERS = Path(__file__).resolve().parents[1] / "adapters"
+
+
+def broken_adapter(name):
+    return load_adapter_class(f"{ADAPTERS / 'broken.py'}:{name}")
+
+
+def verdicts(adapter_class, **params):
+    return {result.rule: result.verdict for result in examine_adapter(adapter_class, params)}
+
+
+BROKEN = [
+    ("WithoutSuper", "construction", r"never called super\(\).__init__\(data, preset\)"),
+    ("LayersBeforeSuper", "construction", r"cannot assign module before Module.__init__.*super\(\).__init__"),
+    ("OtherPreset", "construction", "changed self.data or self.preset"),
+    ("FunctionAsDefault", "construction", "default of activation is not a finite JSON value"),
+    ("DeclinesEverything", "construction", "declines images of 8x8 pixels of every likelihood"),
+    ("Elsewhere", "devices", r"sample\(3\) lies on meta where x is on cpu"),
+    ("SummedOverSamples", "answers", r"importance_terms\(x, 3\) returned log_likelihood as float32 \[4\]"),
+    ("HalfPrecision", "answers", r"encode\(x\) returned the representation as float16 \[4, 2\]"),
+    ("Squeezed", "answers", r"encode\(x\) returned the representation as float32 \[2\]"),
+    ("LossOfEachImage", "answers", r"loss\(x\) has a tensor \[4\] as total"),
+    ("Logits", "answers", r"reconstruct\(x\) of 4 returned values outside \[0, 1\]"),
+    ("FlatSamples", "answers", r"sample\(3\) returned torch.float32 \[3, 64\]"),
+    ("Crashing", "answers", r"encode\(x\) of 4 raised RuntimeError: .*mend the adapter"),
+    ("Silent", "answers", "answers none of importance_terms, posterior and encode"),
+    ("OwnGenerator", "determinism", r"importance_terms\(x, 3\)\.log_\w+ differs when asked again under the same seed"),
+    ("DrawnRepresentation", "determinism", r"encode\(x\) changes with the seed"),
+    ("WeightsByNumPy", "determinism", "decoder.bias differs between two models built under one seed"),
+    ("LossByNumPy", "determinism", r"loss\(x\).total differs under the same seed"),
+    ("BatchStatistics", "batches", r"posterior\(x\).mean of an image alone differs from that within a batch"),
+    ("PixelsOfTheBatch", "batches", r"the NLL of an image is [\d.]+ nats alone and [\d.]+ within a batch"),
+    ("NotANumberAtOnes", "log-weights", "log_likelihood of an image of ones is not finite"),
+    ("DividedBySamples", "log-weights", "neither averaged nor divided"),
+    ("OneDraw", "log-weights", "repeats one draw 64 times"),
+    ("WithoutConstant", "normalisation", r"summed over all 512 images of 3x3 is 6\.\d+ ± 0\.\d+, not 1"),
+    ("LikelihoodOfHalf", "normalisation", r"is 2\d\.\d+ ± .*, not 1"),
+    ("BeyondFloat64", "normalisation", "is inf ± .*, not 1"),
+    ("Unreached", "gradients", "reaches 4 of 6 weights, but not forgotten.weight"),
+    ("RootOfZero", "gradients", "the gradient of decoder.weight is not finite"),
+    ("Detached", "gradients", r"loss\(x\).total has no gradient"),
+    ("InfiniteLoss", "gradients", "the loss is inf before the first step"),
+    ("WithoutLoss", "training", r"fit cannot train it: WithoutLoss has no loss\(x\)"),
+    ("FitFails", "training", "fit raised AttributeError: .*labels"),
+    ("FitDiverges", "training", "fit leaves decoder.bias with values that are not finite"),
+    ("PlainAttribute", "state", r"encode\(x\) of a new model with the saved state differs"),
+    ("LateBuffer", "state", r"cannot load images_seen, of shape torch.Size\(\[\]\) in a fitted one and None in itself"),
+]
+
+
+@pytest.mark.parametrize(("name", "rule", "sentence"), BROKEN, ids=[name for name, _, _ in BROKEN])
+def test_a_broken_adapter_is_caught_by_the_rule_that_it_breaks_and_by_no_other(name, rule, sentence):
+    results = list(examine_adapter(broken_adapter(name), {}))
+    assert [result.rule for result in results] == [rule.name for rule in RULES]
+    (broken,) = [result for result in results if result.verdict == "broken"]
+    assert broken.rule == rule
+    assert re.search(sentence, broken.sentence), broken.sentence
+
+
+def test_every_rule_has_an_adapter_that_breaks_it():
+    assert {rule for _, rule, _ in BROKEN} == {rule.name for rule in RULES}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_an_answer_that_stays_on_the_cpu_is_caught_where_there_is_a_gpu():
+    assert verdicts(broken_adapter("OnTheCpu"))["devices"] == "broken"
+
+
+def test_a_sound_adapter_keeps_every_rule():
+    found = verdicts(broken_adapter("Sound"))
+    devices = found.pop("devices")
+    assert devices == ("ok" if torch.cuda.is_available() else "not applicable")
+    assert set(found.values()) == {"ok"}
+
+
+def test_the_message_lists_every_broken_rule():
+    with pytest.raises(AdapterFault) as fault:
+        check_adapter(broken_adapter("TwoFaults"))
+    first, *lines = str(fault.value).splitlines()
+    assert first == f"TwoFaults breaks 2 of {len(RULES)} rules:"
+    assert [line.partition(":")[0] for line in lines] == ["- normalisation", "- gradients"]
+    assert isinstance(fault.value, MaeBenchError)
+
+
+def test_parameters_reach_the_constructor():
+    my_vae = load_adapter_class(str(content_folder("docs/examples") / "my_vae.py"))
+    check_adapter(my_vae, latent=3, beta=2.0)
+    with pytest.raises(AdapterFault, match=r"- construction: MyVAE has no parameter 'betta'; did you mean beta\?"):
+        check_adapter(my_vae, betta=2.0)
+
+
+def test_a_proposal_that_is_far_from_the_posterior_at_first_is_no_fault():
+    assert verdicts(broken_adapter("DistantProposal"))["normalisation"] == "ok"
+
+
+@pytest.mark.parametrize("name", ["NarrowProposal", "NotANumberWhenTiny"])
+def test_a_sum_that_cannot_be_told_is_no_fault(name):
+    results = {result.rule: result for result in examine_adapter(broken_adapter(name), {})}
+    assert results["normalisation"].verdict == "not applicable"
+    assert re.search(r"scatter too much to tell \(tail index", results["normalisation"].sentence)
+    assert "broken" not in {result.verdict for result in results.values()}
+
+
+def test_what_a_model_does_not_support_does_not_apply():
+    class Encoder(Adapter):
+        def encode(self, x):
+            return x.flatten(1)
+
+        def fit(self, train, validation, context):
+            pass
+
+    found = verdicts(Encoder)
+    assert [found[rule] for rule in ("log-weights", "normalisation", "gradients")] == ["not applicable"] * 3
+    assert [found[rule] for rule in ("answers", "determinism", "batches", "training", "state")] == ["ok"] * 5
+
+
+class Colours(Adapter):
+    """For colour images: independent channels, each of 256 levels; the likelihood is exact."""
+
+    def __init__(self, data, preset):
+        super().__init__(data, preset)
+        if data.likelihood == "bernoulli":
+            raise NotSupported("made for colour images")
+        self.logits = nn.Parameter(torch.zeros(data.shape[0], 256))
+
+    def importance_terms(self, x, samples):
+        levels = (255 * x).round().long().flatten(2)
+        log_p = self.logits.log_softmax(1).expand(len(x), -1, -1).gather(2, levels).sum((1, 2))
+        columns = log_p.unsqueeze(1).expand(-1, samples)
+        return ImportanceTerms(columns, torch.zeros_like(columns), torch.zeros_like(columns))
+
+    def fit(self, train, validation, context):
+        pixels = train.batch(torch.arange(len(train)), context.generator)
+        for channel, logits in enumerate(self.logits.data):
+            counts = torch.bincount((255 * pixels[:, channel]).round().long().flatten(), minlength=256)
+            logits.copy_((counts + 1).log())
+
+
+def test_a_model_that_declines_binary_images_is_checked_on_colour_ones():
+    results = {result.rule: result for result in examine_adapter(Colours, {})}
+    assert "broken" not in {result.verdict for result in results.values()}
+    assert "discretized_logistic_mixture images of shape (3, 8, 8)" in results["construction"].sentence
+    assert results["normalisation"].sentence == "only binary images can be enumerated"
+    assert [results[rule].verdict for rule in ("log-weights", "batches", "training", "state")] == ["ok"] * 4
+
+
+def test_checking_leaves_the_random_state_as_it_was_and_gives_the_same_results_again():
+    before = torch.get_rng_state()
+    first = list(examine_adapter(broken_adapter("Sound"), {}))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(123)
+    assert list(examine_adapter(broken_adapter("Sound"), {})) == first
+
+
+def test_the_tail_index_is_that_of_pareto_weights():
+    uniform = torch.rand(200_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for index, images in [(0.3, 1), (1.0, 1), (1.0, 8000)]:
+        assert tail_index(-index * uniform.log().view(images, -1)) == pytest.approx(index, rel=0.1)
+    assert tail_index(torch.full((3, 1000), 5.0)) == 0.0
