@@ -147,7 +147,7 @@ IMPOSSIBLE = {
     "unasked excuse": ([("not_supported", {"knn_7": "no"})], "knn_7 is no metric of the protocol"),
     "missing metric": ([("metrics", "kmeans_10", None)], "kmeans_10 is neither measured nor given a reason"),
     "measured and excused": ([("not_supported", {"mpd": "no"})], "mpd is both measured and not supported"),
-    "more epochs": ([("training", "epochs", 31)], "training took 31 epochs where the protocol ends it after 30"),
+    "more epochs": ([("training", "epochs", 31)], "training took 31 epochs where the protocol ends it after 25"),
     "best epoch to come": ([("training", "best_epoch", 3)], "the best epoch is 3 of 1"),
     "negative steps": ([("training", "steps", -1)], "training.steps is -1"),
     "negative clock": ([("clocks", "training_seconds", -3.0)], "clocks.training_seconds is -3"),
