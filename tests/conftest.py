@@ -1,7 +1,7 @@
 """Tasks on real images that lie in the repository, so that no test needs the network; and synthetic records."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,17 @@ from mae_bench.records.schema import Record, seal
 from mae_bench.task import Task, load_task
 
 FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums in one order, whatever the machine has: for numbers that are held against others to the last bits."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

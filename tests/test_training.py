@@ -1,7 +1,6 @@
 """The training loop against a second, plain one; its schedule, its faults, and going on after a stop."""
 
 import math
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,12 +32,7 @@ SETTINGS = TrainingSettings(
 )
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class FixedImages:
