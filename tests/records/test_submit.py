@@ -16,16 +16,6 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.fixture
-def results(honest_record, tmp_path):
-    """A store with two good records and a file that is none."""
-    store = Store(tmp_path / "results")
-    for seed in (0, 1):
-        store.save(honest_record(seed=seed, nll=20.0 + seed))
-    (store.root / "state.json").write_text("{}")
-    return store
-
-
 def test_good_records_are_copied_and_the_page_rendered(results, digits_task, tmp_path):
     board = tmp_path / "board"
     result = submit([results.root], board, [digits_task])

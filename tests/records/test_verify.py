@@ -15,16 +15,6 @@ from mae_bench.records.verify import describe_run, verify
 OTHER = "f" * 64
 
 
-@pytest.fixture
-def results(honest_record, tmp_path):
-    """A store with two good records and a file that is none."""
-    store = Store(tmp_path / "results")
-    for seed in (0, 1):
-        store.save(honest_record(seed=seed, nll=20.0 + seed))
-    (store.root / "state.json").write_text("{}")
-    return store
-
-
 def test_good_records_are_good(results, digits_task):
     verification = verify([results.root], [digits_task])
     assert verification.faults == ()
