@@ -122,12 +122,21 @@ class Record(Section):
     """UTC, ISO 8601."""
     record_hash: Hash
 
+    def content(self) -> dict[str, Any]:
+        """The record as its file holds it. A field that the file lacks stays away, so that a field which a later
+        mae-bench adds with a default changes the hash of no older record.
+        """
+        return self.model_dump(mode="json", exclude_unset=True)
+
     def content_hash(self) -> str:
-        """What `record_hash` must be."""
-        return sha256_of(self.model_dump(mode="json", exclude={"record_hash"}))
+        """What `record_hash` must be: over everything else that the file holds."""
+        content = self.content()
+        content.pop("record_hash", None)
+        return sha256_of(content)
 
 
 def seal(content: dict[str, Any]) -> Record:
     """A record from everything but its hash."""
-    unsealed = Record.model_validate({**content, "record_hash": "0" * 64})
+    with_defaults = Record.model_validate({**content, "record_hash": "0" * 64}).model_dump()
+    unsealed = Record.model_validate(with_defaults)
     return unsealed.model_copy(update={"record_hash": unsealed.content_hash()})

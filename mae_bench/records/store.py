@@ -110,7 +110,7 @@ class Store:
     def save(self, record: Record) -> Path:
         """Write `record` to its place and return that. RecordError for what could not be read again."""
         path = self._path(record.task.name, record.preset, record.model.name, record.key)
-        content = record.model_dump(mode="json")
+        content = record.content()
         if fault := absurdity(content):
             raise RecordError(
                 f"record {path.name} cannot be stored ({fault}); change what the adapter is given or says."

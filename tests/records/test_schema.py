@@ -24,6 +24,19 @@ def test_the_hash_survives_json(make_record):
     assert Record.model_validate_json(record.model_dump_json()).content_hash() == record.record_hash
 
 
+def test_a_field_added_later_changes_no_older_hash(make_record):
+    """An older record lacks it: neither its absence nor its default may enter the hash, or a rewritten file."""
+
+    class Later(Record):
+        compiled: bool = False
+
+    content = make_record().content()
+    older, newer = Later.model_validate(content), Later.model_validate(content | {"compiled": True})
+    assert older.content() == content
+    assert older.content_hash() == older.record_hash
+    assert newer.content_hash() != newer.record_hash
+
+
 @pytest.mark.parametrize(
     "change",
     [
