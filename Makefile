@@ -9,12 +9,14 @@ SEEDS ?= 0,1,2
 ENVIRONMENT := .venv
 # Its date tells `make` whether the environment is older than what it is made from.
 INSTALLED := $(ENVIRONMENT)/installed
+# What gives the right to install a package of the system, where that is needed and there.
+SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test bench lint clean
+.PHONY: help install run test test-browser test-faults bench throughput lint clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s  %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "Of run, with their defaults: MODELS=$(MODELS) TASKS=$(TASKS) PRESET=$(PRESET) SEEDS=$(SEEDS)"
 	@echo "Of install: PYTHON=$(PYTHON), the interpreter that the environment is made with"
@@ -34,8 +36,22 @@ run: install ## train MODELS on TASKS at PRESET with SEEDS, print the leaderboar
 test: install ## run the test suite
 	$(ENVIRONMENT)/bin/python -m pytest
 
+test-browser: install ## test the site of the leaderboard in Debian's Chromium, which is installed where it is missing
+	@command -v chromium >/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y chromium; } || \
+		{ echo "these tests need Chromium as the command chromium; install your system's package of it" >&2; exit 1; }
+	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[browser]'
+	$(ENVIRONMENT)/bin/python -m pytest tests/browser
+
+test-faults: install ## kill, stop, starve and hang real runs, and take nodes from a Ray cluster; a few minutes
+	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[ray]'
+	$(ENVIRONMENT)/bin/python -m pytest tests/faults
+
 bench: install ## time the networks of preset paper on this machine
 	$(ENVIRONMENT)/bin/python -m pytest benchmarks --benchmark-columns=min,median,max,rounds --benchmark-sort=name
+
+throughput: install ## jobs an hour of the digits in one process, several and on Ray; a few minutes on two cores
+	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[ray]'
+	$(ENVIRONMENT)/bin/python benchmarks/throughput.py
 
 lint: install ## ruff and mypy
 	$(ENVIRONMENT)/bin/ruff check .

@@ -1,33 +1,119 @@
 """The verbs that judge records, verify and compare: parse, call, print. Imports click alone until one is called."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mae_bench.errors import RecordError
+from mae_bench.errors import RecordError, UsageError
+
+if TYPE_CHECKING:
+    from mae_bench.records.schema import Record
+    from mae_bench.task import Task
+
+RERUN_WARNING = (
+    "--rerun imports and runs the code that the records name, and that can do whatever you can: let it be code you "
+    "have read, or run it where there is nothing to lose."
+)
 
 
 @click.command()
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--rerun", is_flag=True, help="Import the models, run the jobs again, and compare. This runs their code.")
+@click.option(
+    "--model-file",
+    "model_files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="For --rerun: the adapter file of models that are neither built in nor installed; may be repeated.",
+)
+@click.option(
+    "--checkpoints",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="For --rerun: the store whose checkpoints are evaluated; the records' own, unless given. A record without a "
+    "checkpoint is trained anew.",
+)
+@click.option("--device", default="auto", show_default=True, help="For --rerun: auto, cpu, cuda, cuda:1.")
 @click.pass_context
-def verify(context: click.Context, paths: tuple[Path, ...]) -> None:
+def verify(
+    context: click.Context,
+    *,
+    paths: tuple[Path, ...],
+    rerun: bool,
+    model_files: tuple[Path, ...],
+    checkpoints: Path | None,
+    device: str,
+) -> None:
     """Check records: whether they are whole, of this protocol and data, and possible.
 
     PATH is a file, or a folder that is searched for records; leaderboard/results unless given. What `submit` refuses is
-    refused here by the same sentences. No code of a submission is imported.
+    refused here by the same sentences. No code of a submission is imported, unless --rerun is given: then every good
+    record is evaluated again from its checkpoint, or trained anew, and what agrees is written beside it.
     """
     from mae_bench.records.verify import describe_run
     from mae_bench.records.verify import verify as verify_records
     from mae_bench.registry import known_tasks
 
-    verification = verify_records(paths or [Path("leaderboard/results")], known_tasks())
-    for record in verification.good:
+    if not rerun and (model_files or checkpoints):
+        raise UsageError("--model-file and --checkpoints are for a rerun; give --rerun too.")
+    tasks = known_tasks()
+    result = verify_records(paths or [Path("leaderboard/results")], tasks)
+    for record in result.good:
         click.echo(f"good: {describe_run(record)}: {record.key}.json")
-    for fault in verification.faults:
+    for fault in result.faults:
         click.echo(f"refused: {fault}", err=True)
-    click.echo(f"{len(verification.good)} good, {len(verification.faults)} faults")
-    context.exit(1 if verification.faults else 0)
+    counts = [f"{len(result.good)} good", f"{len(result.faults)} faults"]
+    disagreeing = 0
+    if rerun:
+        disagreeing = _rerun(result.files, tasks, model_files, checkpoints, device)
+        counts += [f"{len(result.good) - disagreeing} verified", f"{disagreeing} not verified"]
+    click.echo(", ".join(counts))
+    context.exit(1 if result.faults or disagreeing else 0)
+
+
+def _rerun(
+    good: Mapping[Path, "Record"],
+    tasks: Sequence["Task"],
+    model_files: Sequence[Path],
+    checkpoints: Path | None,
+    device: str,
+) -> int:
+    """Run every record's job again, write what agrees, say what does not; the number of records that do not."""
+    from mae_bench.executors.local import choose_device
+    from mae_bench.records.verification import write_verification
+    from mae_bench.records.verify import describe_run
+    from mae_bench.report.progress import run_display
+    from mae_bench.rerun import checkpoint_of, describe_agreement, rerun_record
+
+    click.echo(RERUN_WARNING, err=True)
+    by_name = {task.name: task for task in tasks}
+    device, disagreeing = choose_device(device), 0
+    with run_display(len(good), sys.stderr) as display:
+        for path, record in good.items():
+            title = describe_run(record)
+            display.start(title)
+            try:
+                rerun = rerun_record(
+                    record,
+                    by_name[record.task.name],
+                    checkpoint=checkpoint_of(record, path, checkpoints),
+                    model_files=model_files,
+                    device=device,
+                    progress=display.progress,
+                )
+            except RecordError as error:
+                faults = [str(error)]
+            else:
+                faults = [f"record {path.name}: {words}." for words in rerun.disagreements]
+            disagreeing += bool(faults)
+            display.end(title, "not verified" if faults else f"verified: {describe_agreement(rerun.verification)}")
+            for fault in faults:
+                click.echo(f"not verified: {fault}", err=True)
+            if not faults:
+                click.echo(f"verified: {title}: wrote {write_verification(path, rerun.verification).name}")
+    return disagreeing
 
 
 @click.command()

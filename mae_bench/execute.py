@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from mae_bench import ENGINE_VERSION
 from mae_bench.adapter import Adapter, Progress
 from mae_bench.checkpoint import MODEL_FILE, TRAINING_FILE, load_checkpoint, save_checkpoint
 from mae_bench.data import DataSet, load_data
 from mae_bench.environment import PeakMemory, describe_environment
+from mae_bench.evaluation_state import FinishedShards, hash_weights
+from mae_bench.interruption import raise_if_requested
 from mae_bench.metrics.catalogue import DensityOutcome, Measurement, metric_kind
 from mae_bench.metrics.density import evaluate_density
 from mae_bench.metrics.posterior import evaluate_posterior
 from mae_bench.metrics.probes import evaluate_probes
 from mae_bench.plan import PRECISION, Job
 from mae_bench.records.schema import Record, seal
-from mae_bench.registry import build_adapter
+from mae_bench.registry import build_adapter, check_source
 from mae_bench.seeding import derive_seed
 from mae_bench.training import TrainingContext, TrainingOutcome
 
@@ -40,11 +43,12 @@ def execute(
     device: "cpu", "cuda", "cuda:0", ... max_minutes: of training in this call; the record is then partial.
     MaeBenchError where data, model or training fail.
     """
+    check_source(job.model)
     target = torch.device(device)
     with _own_threads(), torch.random.fork_rng([target] if target.type == "cuda" else []):
         _use_full_float32()
         memory = PeakMemory(target)
-        data = load_data(job.task, target)
+        data = load_data(job.task, target, preset=job.preset)
         context = TrainingContext(
             job.task.protocol(job.preset).training,
             seed=job.seed,
@@ -55,10 +59,13 @@ def execute(
             checkpoint_minutes=checkpoint_minutes,
         )
         outcome = _fit(job, data, context)
+        raise_if_requested()  # a signal that came as training ended; its weights are saved
         model = _built(job, data, target)
-        _load_fitted(model, working_directory)
+        weights = _load_fitted(model, working_directory)
         started = time.monotonic()
-        scores = _evaluate(job, model, data, progress)
+        shards = FinishedShards(working_directory, _stands_on(job, data, weights, target))
+        with threadpool_limits(torch.get_num_threads()):  # scikit-learn's sums too have the threads of the training
+            scores = _evaluate(job, model, data, shards, progress)
         return seal(
             {
                 **_identity(job),
@@ -66,7 +73,7 @@ def execute(
                 "training": {**_training_section(outcome), "parameters": _parameter_count(model)},
                 "clocks": {
                     "training_seconds": round(outcome.seconds, 3),
-                    "evaluation_seconds": round(time.monotonic() - started, 3),
+                    "evaluation_seconds": round(time.monotonic() - started + shards.earlier_seconds, 3),
                 },
                 "peak_memory_mib": memory.read(),
                 "hashes": {
@@ -109,19 +116,40 @@ def _built(job: Job, data: DataSet, device: torch.device) -> Adapter:
     return build_adapter(job.model, data.spec, job.preset).to(device)
 
 
-def _load_fitted(model: Adapter, directory: Path) -> None:
-    """What is scored is what the checkpoint holds, so that a resumed job cannot differ from an undisturbed one."""
+def _load_fitted(model: Adapter, directory: Path) -> str:
+    """What is scored is what the checkpoint holds, so that a resumed job cannot differ from an undisturbed one.
+
+    Gives the hash of the weights.
+    """
     fitted = load_checkpoint(directory / MODEL_FILE)
     assert fitted is not None, "_fit has just written it"
     model.load_state_dict(fitted[0])
     model.eval()
+    return hash_weights(fitted[0])
 
 
-def _evaluate(job: Job, model: Adapter, data: DataSet, progress: Progress) -> dict[str, Any]:
+def _stands_on(job: Job, data: DataSet, weights: str, device: torch.device) -> dict[str, Any]:
+    """All that decides the bits of a shard's scores; those of an earlier session count only where it is the same."""
+    return {
+        "engine_version": ENGINE_VERSION,
+        "adapter_source": job.model.source_hash,
+        "params": dict(job.model.params),
+        "weights": weights,
+        "density": job.task.protocol(job.preset).density.model_dump(mode="json"),
+        "task_seed": job.task.seed,
+        "seed": job.seed,
+        "data": data.hashes,
+        "torch": torch.__version__,
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _evaluate(job: Job, model: Adapter, data: DataSet, shards: FinishedShards, progress: Progress) -> dict[str, Any]:
     """Density, posterior geometry and probes, as the preset's protocol says."""
     protocol, task_seed = job.task.protocol(job.preset), job.task.seed
     density: DensityOutcome = evaluate_density(
-        model, data.test, protocol.density, task_seed=task_seed, seed=job.seed, progress=progress
+        model, data.test, protocol.density, task_seed=task_seed, seed=job.seed, progress=progress, finished=shards
     )
     outcomes = [
         density,

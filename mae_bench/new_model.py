@@ -28,10 +28,10 @@ def write_model(name: str, folder: Path) -> tuple[Path, Path]:
 
     UsageError where the name is not a free module name in snake_case, or either file exists: nothing is then written.
     """
+    _check_name(name)
     example = (content_folder("docs/examples") / "my_vae.py").read_text(encoding="utf-8")
     class_name = "".join(word.capitalize() for word in name.split("_"))
     adapter, test = folder / f"{name}.py", folder / f"test_{name}.py"
-    _check_name(name)
     for path in (adapter, test):
         if path.exists():
             raise UsageError(f"{path.name} exists already and stays as it is; choose another name, or move that file.")

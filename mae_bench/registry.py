@@ -106,6 +106,15 @@ def load_adapter_class(source: str) -> "type[Adapter]":
     return _find_model(source)[2]
 
 
+def find_named_model(name: str) -> tuple[str, str]:
+    """`ModelReference.source` and source hash of the model offered under `name`, built in or by an installed package.
+
+    Never a file or a module, whatever the name looks like. UsageError where there is no such offer.
+    """
+    offer = _find_offer(name, "model")
+    return offer.target or offer.name, source_hash(load_class(_model_source(offer)))
+
+
 def build_adapter(reference: ModelReference, data: "DataSpec", preset: str) -> "Adapter":
     """Construct the model; UsageError names the model and what its constructor objected to."""
     adapter_class = load_adapter_class(reference.source)
@@ -116,6 +125,15 @@ def build_adapter(reference: ModelReference, data: "DataSpec", preset: str) -> "
             f"model {reference.label} cannot be built for preset {preset} and images of shape {data.shape} "
             f"({describe(error)}); give other parameters or mend the model."
         ) from error
+
+
+def check_source(reference: ModelReference) -> None:
+    """UsageError where the model's code is another than it was when `reference` was made, and the key with it."""
+    if source_hash(load_adapter_class(reference.source)) != reference.source_hash:
+        raise UsageError(
+            f"the source of model {reference.name} is not the one that the run was planned with; install the same one "
+            "everywhere, or give the command again after a change."
+        )
 
 
 def check_models(jobs: Iterable[Job]) -> None:
@@ -130,7 +148,7 @@ def check_models(jobs: Iterable[Job]) -> None:
     distinct = {(job.model.label, job.task.name, job.preset): job for job in jobs}
     with torch.random.fork_rng(devices=[]):
         for job in distinct.values():
-            build_adapter(job.model, data_spec(job.task), job.preset)
+            build_adapter(job.model, data_spec(job.task, job.preset), job.preset)
 
 
 def list_models() -> list[ModelListing]:

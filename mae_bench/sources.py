@@ -57,12 +57,21 @@ def source_hash(adapter_class: "type[Adapter]") -> str:
         ) from error
 
 
-def _load_file(path: Path) -> ModuleType:
-    """The module of a file, compiled from its text as it stands and never from a stale bytecode file."""
+def file_hash(path: Path) -> str:
+    """The `source_hash` of classes in that file, without importing it; UsageError where it cannot be read."""
+    return _sha256(_text_of(path))
+
+
+def _text_of(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"model file {path.name} cannot be read ({describe(error)}); correct its path.") from error
+
+
+def _load_file(path: Path) -> ModuleType:
+    """The module of a file, compiled from its text as it stands and never from a stale bytecode file."""
+    text = _text_of(path)
     name = f"_mae_bench_file_{_sha256(str(path) + text)[:16]}"
     if name in sys.modules:
         return sys.modules[name]

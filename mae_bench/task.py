@@ -25,13 +25,23 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class SplitSizes(Settings):
+    """How many images the three splits have."""
+
+    train: Count
+    validation: Count
+    test: Count
+
+
 class DataSettings(Settings):
     """What the images are and how they are split."""
 
     source: str
     """A loader of `mae_bench.data` ("digits", "mnist") or `package.module:function` of an installed package."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """Over all loaded arrays: `mae_bench.data.arrays.hash_arrays`."""
+    git_blob: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    """In place of `sha256`, where only this is published: the git blob id of the one file that the source reads."""
     shape: tuple[Count, Count, Count]
     likelihood: Literal["bernoulli", "discretized_logistic_mixture"]
     levels: Count
@@ -42,6 +52,16 @@ class DataSettings(Settings):
     """Drawn from the source's training images by the task's seed."""
     test_size: Count
     """The source's own test images where it has them, else drawn by the task's seed."""
+
+    @model_validator(mode="after")
+    def _there_is_one_hash(self) -> Self:
+        if (self.sha256 is None) == (self.git_blob is None):
+            raise ValueError("give either sha256 or git_blob")
+        return self
+
+    def sizes(self, subset: SplitSizes | None = None) -> SplitSizes:
+        """Of the splits, or of those subsets of them."""
+        return subset or SplitSizes(train=self.train_size, validation=self.validation_size, test=self.test_size)
 
 
 class TrainingSettings(Settings):
@@ -111,6 +131,9 @@ class Protocol(Settings):
     density: DensitySettings
     posterior: PosteriorSettings
     probes: ProbeSettings
+    subset: SplitSizes | None = None
+    """Where a preset trains and is scored on fixed subsets of the splits, drawn by the task's seed; None: all images.
+    All that counts images at the preset counts those."""
 
 
 class ReportedRow(Settings):
@@ -119,6 +142,8 @@ class ReportedRow(Settings):
     model: str
     citation: str
     metrics: dict[MetricName, float]
+    spreads: dict[MetricName, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+    """Standard deviations that were printed with them."""
 
 
 class Task(Settings):
@@ -139,14 +164,16 @@ class Task(Settings):
     @model_validator(mode="after")
     def _there_are_enough_images(self) -> Self:
         for preset, protocol in self.presets.items():
+            sizes = self.data.sizes(protocol.subset)
+            for split, size in sizes:
+                if size > (available := getattr(self.data.sizes(), split)):
+                    raise ValueError(f"presets.{preset}.subset.{split} is {size}, but there are {available}")
             for section in ("density", "posterior"):
                 wanted = getattr(protocol, section).test_images
-                if wanted != "all" and wanted > self.data.test_size:
-                    raise ValueError(
-                        f"presets.{preset}.{section}.test_images is {wanted}, but there are {self.data.test_size}"
-                    )
+                if wanted != "all" and wanted > sizes.test:
+                    raise ValueError(f"presets.{preset}.{section}.test_images is {wanted}, but there are {sizes.test}")
             images, clusters = protocol.probes.kmeans_images, max(protocol.probes.kmeans_clusters, default=1)
-            if (self.data.train_size if images == "all" else images) < clusters:
+            if (sizes.train if images == "all" else images) < clusters:
                 raise ValueError(f"presets.{preset}.probes.kmeans_images must be at least {clusters}, one a cluster")
         return self
 
@@ -168,8 +195,8 @@ class Task(Settings):
             "task": self.name,
             "version": self.version,
             "seed": self.seed,
-            "data": self.data.model_dump(mode="json"),
-            **self.protocol(preset).model_dump(mode="json"),
+            "data": self.data.model_dump(mode="json", exclude_none=True),
+            **self.protocol(preset).model_dump(mode="json", exclude_none=True),
         }
 
     def protocol_hash(self, preset: str) -> str:
@@ -181,7 +208,8 @@ def load_task(path: Path) -> Task:
     """Read and validate a task file.
 
     In the file, `[training]`, `[density]`, `[posterior]` and `[probes]` hold what all presets share; a preset's own
-    tables (`[presets.small.training]`) replace single keys of them. UsageError names the file and the first fault.
+    tables (`[presets.small.training]`) replace single keys of them. `[presets.small.subset]` stands alone. UsageError
+    names the file and the first fault.
     """
     try:
         text = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -192,7 +220,7 @@ def load_task(path: Path) -> Task:
     sections = {name: text.pop(name, {}) for name in Protocol.model_fields}
     presets = text.get("presets", {})
     text["presets"] = {
-        preset: {name: {**shared, **own.get(name, {})} for name, shared in sections.items()}
+        preset: {name: merged for name, shared in sections.items() if (merged := {**shared, **own.get(name, {})})}
         for preset, own in presets.items()
     }
     try:

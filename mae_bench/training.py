@@ -8,15 +8,16 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mae_bench.adapter import Adapter, Images, Progress
 from mae_bench.checkpoint import TRAINING_FILE, load_checkpoint
 from mae_bench.errors import TrainingError, UsageError
+from mae_bench.interruption import deferred, raise_if_requested, requested
+from mae_bench.polyak import PolyakAverage
 from mae_bench.seeding import derive_seed, numpy_generator
 from mae_bench.task import TrainingSettings
 from mae_bench.training_state import TrainingParts, TrainingState, restore_training, save_training
@@ -79,7 +80,8 @@ class TrainingContext:
             known = ", ".join(TrainingSettings.model_fields)
             raise UsageError(f"training has no setting {sorted(unknown)[0]!r}; the settings are {known}.")
         merged = TrainingSettings.model_validate({**self.settings.model_dump(), **settings})
-        self.outcome = TrainingLoop(self, merged, adapter, train, validation).run()
+        with deferred():  # a signal is met between two steps, after a checkpoint
+            self.outcome = TrainingLoop(self, merged, adapter, train, validation).run()
 
 
 class TrainingLoop:
@@ -99,7 +101,7 @@ class TrainingLoop:
         checkpoint = load_checkpoint(self.path, context.device)
         if checkpoint is None:
             self._initialise()
-        self.average = AveragedModel(adapter, multi_avg_fn=get_ema_multi_avg_fn(settings.polyak_decay))
+        self.average = PolyakAverage(adapter, settings.polyak_decay)
         self.optimiser = self._fresh_optimiser()
         if checkpoint is not None:
             self.state, self.best = restore_training(*checkpoint, self._parts())
@@ -132,7 +134,7 @@ class TrainingLoop:
             self.state.batch += 1
             if self.state.step % STEPS_BETWEEN_CHECKS == 0 or self.state.batch == self.batches:
                 self._read_losses()
-            self.context.progress("training", self._steps_done(), self._steps_in_all(), self._note())
+            self.context.progress("training", self.state.step, self.settings.max_epochs * self.batches, self._note())
             if self._out_of_time():
                 return False
             self._save_if_due()
@@ -146,7 +148,7 @@ class TrainingLoop:
         for group in self.optimiser.param_groups:
             group["lr"] = self.state.learning_rate
         self.optimiser.step()
-        self.average.update_parameters(self.adapter)
+        self.average.update(first=self.state.step == 0)
         self.state.learning_rate *= self.settings.learning_rate_decay
         self.state.step += 1
         self.unread.append((loss.total.detach(), {name: term.detach() for name, term in loss.terms.items()}))
@@ -201,7 +203,7 @@ class TrainingLoop:
         )
         if state.best_validation is None or value < state.best_validation:
             state.best_validation, state.best_epoch, state.epochs_without_gain = value, state.epoch, 0
-            self.best = {name: tensor.clone() for name, tensor in self.average.module.state_dict().items()}
+            self.best = {name: tensor.clone() for name, tensor in self.average.adapter.state_dict().items()}
             return
         state.epochs_without_gain += 1
         if state.epochs_without_gain == self.settings.patience:
@@ -212,7 +214,7 @@ class TrainingLoop:
     @torch.no_grad()
     def validation_negative_elbo(self) -> float:
         """Of the Polyak average, nats an image: one posterior sample each, the same noise at every call."""
-        model = cast(Adapter, self.average.module).eval()
+        model = self.average.adapter.eval()
         total = 0.0
         devices = [self.context.device] if self.context.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
@@ -241,7 +243,7 @@ class TrainingLoop:
         self._save()
         value = self.validation_negative_elbo()
         if self.state.best_validation is None or value < self.state.best_validation:
-            self.best = self.average.module.state_dict()
+            self.best = self.average.adapter.state_dict()
         self.adapter.load_state_dict(self.best)
         return self._outcome("partial", f"cut short after {self.context.max_minutes:g} minutes of training")
 
@@ -266,8 +268,9 @@ class TrainingLoop:
         return torch.optim.Adam(self.adapter.parameters(), lr=rate, betas=betas, fused=True)
 
     def _save_if_due(self) -> None:
-        if time.monotonic() - self.saved_at > 60 * self.context.checkpoint_minutes:
+        if requested() or time.monotonic() - self.saved_at > 60 * self.context.checkpoint_minutes:
             self._save()
+        raise_if_requested()
 
     def _save(self) -> None:
         self._read_losses()
@@ -276,9 +279,7 @@ class TrainingLoop:
         self.saved_at = time.monotonic()
 
     def _parts(self) -> TrainingParts:
-        return TrainingParts(self.adapter, self.average, self.optimiser, self.context.generator)
-
-    # -- small answers ------------------------------------------------------------------------------------------------
+        return TrainingParts(self.adapter, self.average.adapter, self.optimiser, self.context.generator)
 
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.started
@@ -286,12 +287,6 @@ class TrainingLoop:
     def _out_of_time(self) -> bool:
         limit = self.context.max_minutes
         return limit is not None and time.monotonic() - self.started > 60 * limit
-
-    def _steps_done(self) -> int:
-        return self.state.epoch * self.batches + self.state.batch
-
-    def _steps_in_all(self) -> int:
-        return self.settings.max_epochs * self.batches
 
     def _note(self) -> str:
         state = self.state

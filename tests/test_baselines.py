@@ -9,7 +9,8 @@ from mae_bench.adapter import DataSpec
 from mae_bench.content import content_folder
 from mae_bench.errors import UsageError
 from mae_bench.nn.weight_norm import WeightNormalised
-from mae_bench.registry import build_adapter, resolve_models
+from mae_bench.registry import build_adapter, load_adapter_class, resolve_models
+from mae_bench.testing import examine_adapter
 from mae_bench.vae.decoders import PixelCNNDecoder, ResNetDecoder
 from mae_bench.vae.objectives import ELBO, MutualPosteriorDivergence, diversity_loss, mean_diversity_loss
 
@@ -115,6 +116,17 @@ def test_all_answers_at_every_image_size(name, size):
         if size <= 8:  # 784 passes at 28 x 28 would show nothing new
             assert model.sample(2).shape == (2, 1, size, size)
             assert model.reconstruct(x).shape == x.shape
+
+
+@pytest.mark.parametrize("written", ["mae[eta=0.5,gamma=1.5]", "vlae", "resnet_vae"])
+def test_each_picks_networks_for_natural_images_from_the_data_and_keeps_the_contract(written, monkeypatch):
+    """The conformance suite on colour images alone."""
+    monkeypatch.setattr("mae_bench.testing.subject._KINDS", (("discretized_logistic_mixture", 3),))
+    (reference,) = resolve_models(written)
+    results = list(examine_adapter(load_adapter_class(reference.source), dict(reference.params)))
+    assert [result.sentence for result in results if result.verdict == "broken"] == []
+    assert {result.rule for result in results if result.verdict == "not applicable"} <= {"devices", "normalisation"}
+    assert "images of shape (3, 8, 8)" in results[0].sentence
 
 
 @pytest.mark.parametrize("name", BASELINES)

@@ -65,7 +65,7 @@ def test_help_imports_nothing_heavy(arguments):
 
 
 def test_help_names_every_verb_and_the_strategies():
-    verbs = ["run", "list", "check-model", "new-model", "leaderboard", "submit", "verify", "compare"]
+    verbs = ["run", "status", "list", "check-model", "new-model", "leaderboard", "submit", "verify", "compare"]
     assert re.findall(r"^  ([a-z][a-z-]+)  ", call("--help").output, re.MULTILINE) == verbs
     output = " ".join(call("run", "--help").output.split())
     for said in (
@@ -98,6 +98,13 @@ def test_the_preset_is_the_default_of_the_tasks():
         (["--seeds", "0,x"], "is not a list of seeds"),
         (["--overwrite-strategy", "sometimes"], "only-missing"),
         (["--max-minutes", "0"], "max-minutes"),
+        (["--timeout", "0"], "timeout"),
+        (["--jobs", "0"], "jobs"),
+        (["--jobs", "2", "--device", "cpu,gpu"], "device 'gpu' cannot be used here"),
+        (["--device", "cpu,cuda:99"], "device 'cuda:99' cannot be used here"),
+        (["--cpus-per-job", "2"], "are for a Ray cluster; add --executor ray"),
+        (["--executor", "ray", "--jobs", "2"], "are for this machine; with --executor ray"),
+        (["--executor", "ray", "--device", "cpu"], "are for this machine; with --executor ray"),
         (["--no-such-option"], "no-such-option"),
     ],
 )
@@ -194,7 +201,10 @@ def test_a_dry_run_shows_the_matrix_and_trains_nothing(tmp_path, execution, reco
         assert result.exit_code == 0
         states = ["done", "partial", "missing", "missing"]
         expected = [f"{state:8}{job.title}" for state, job in zip(states, jobs, strict=True)]
-        assert result.output.splitlines() == [*expected, f"4 jobs, of which {would_run} would run; nothing was trained"]
+        *matrix, estimate, counts = result.output.splitlines()
+        assert matrix == expected
+        assert estimate.startswith("about 4 s by" if strategy == "always" else "about 2 s by")
+        assert counts == f"4 jobs, of which {would_run} would run; nothing was trained"
     assert execution.ran == []
 
 
@@ -204,6 +214,7 @@ def test_lists_show_models_with_defaults_and_tasks_with_presets():
     assert "built in, baselines/vlae.py" in models
     assert "digits" in tasks
     assert "mnist" in tasks
+    assert "paper-table4" in call("list", "suites").output
     assert call("list", "metrics").exit_code == 2
 
 
@@ -234,6 +245,21 @@ def test_the_leaderboard_selects_by_task_and_preset(make_record, options, shown,
     assert ("## digits" in output or "## mnist" in output) == bool(markdown)
 
 
+def test_the_leaderboard_writes_a_site_of_what_it_selects(make_record):
+    store = Store(Path("leaderboard/results"))
+    store.save(make_record("alpha", preset="small"))
+    store.save(make_record("beta", preset="smoke"))
+    assert call("leaderboard", "-t", "digits", "--preset", "smoke", "--html", "site").output == "site/index.html\n"
+    assert [path.parent.name for path in Path("site").glob("site/*/index.html")] == ["digits-v1-smoke"]
+    assert len(list(Path("site").glob("site/digits-v1-smoke/beta-*.html"))) == 1
+    both = call("leaderboard", "--html", "site", "--markdown")
+    assert both.exit_code == 2 and "exclude each other" in both.output
+    Path("mine").mkdir()
+    Path("mine/index.html").write_text("mine")
+    refused = call("leaderboard", "--html", "mine")
+    assert refused.exit_code == 2 and "give another folder" in refused.output
+
+
 def test_submission_adds_good_records_and_refuses_others(tmp_path, honest_record):
     good = Store(Path("results")).save(honest_record("mae", preset="smoke"))
     bad = tmp_path / "bad.json"
@@ -245,7 +271,7 @@ def test_submission_adds_good_records_and_refuses_others(tmp_path, honest_record
     added = call("submit", "results", "--to", "board")
     assert added.exit_code == 0
     assert "digits, preset smoke" in added.output
-    assert added.output.splitlines()[-1] == f"added board/{good}"
+    assert f"added board/{good}" in added.output.splitlines()
     assert "mae" in (tmp_path / "board" / "README.md").read_text()
     assert call("submit", "absent.json").exit_code == 2
 

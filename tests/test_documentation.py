@@ -15,9 +15,10 @@ from click.testing import CliRunner
 
 from mae_bench.cli import main
 from mae_bench.records.store import Store
+from mae_bench.records.verification import BADGES
 
 ROOT = Path(__file__).resolve().parents[1]
-FIXTURE = ROOT / "tests" / "fixtures" / "mnist_500"
+FIXTURES = ROOT / "tests" / "fixtures"
 PAGES = sorted(
     page
     for pattern in ("*.md", "docs/**/*.md", "leaderboard/**/*.md", "tests/**/*.md", "baselines/**/*.md")
@@ -26,9 +27,16 @@ PAGES = sorted(
 
 CHEAP_PRESET = "smoke"
 """Run in place of the preset that a command names or leaves to the default; as written it is planned with --dry-run."""
-CHEAP_TASKS = {"mnist": str(FIXTURE / "mnist_500.toml")}
-"""500 of its images in place of all, so that nothing is downloaded."""
-NOT_COMMANDS = {"python", "toml", "bibtex", "text"}
+CHEAP_TASKS = {
+    "mnist": str(FIXTURES / "mnist_500" / "mnist_500.toml"),
+    "cifar10": str(FIXTURES / "cifar10_120" / "cifar10_120.toml"),
+}
+"""A few of the images in place of all, so that nothing is downloaded."""
+NOT_COMMANDS = {"python", "toml", "yaml", "bibtex", "text"}
+WALKS = {"submitting.md"}
+"""Pages whose blocks are one session: they run in their order, in one folder."""
+RERUN = "tests/golden/records/digits/smoke/resnet_vae"
+"""Run again where a command would run all published records again."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,12 @@ def inline_commands(page: Path) -> list[Block]:
 
 
 FENCED = [block for page in PAGES for block in fenced_blocks(page)]
-COMMANDS = [block for block in FENCED if block.language == "sh"]
+COMMANDS = [block for block in FENCED if block.language == "sh" and block.page.name not in WALKS]
+COMMANDS += [
+    Block(page, 1, "sh", "\n".join(block.text for block in fenced_blocks(page) if block.language == "sh"))
+    for page in PAGES
+    if page.name in WALKS
+]
 COMMANDS += list({block.text: block for page in PAGES for block in inline_commands(page)}.values())
 
 
@@ -99,6 +112,28 @@ def made_cheap(arguments: list[str]) -> list[str]:
     return cheap
 
 
+def rerun_cheaply(arguments: list[str]) -> None:
+    """`verify --rerun` of what `made_cheap` left in place of preset small, or of one golden record."""
+    cheap = [argument.replace("/small/", f"/{CHEAP_PRESET}/") for argument in arguments]
+    if not [argument for argument in cheap if Path(argument).is_dir()]:
+        shutil.copytree(ROOT / RERUN, "golden", dirs_exist_ok=True)
+        cheap.append(str(min(Path("golden").glob("*.json"))))
+    run_mae_bench(["verify", *cheap])
+
+
+def run_git(arguments: list[str]) -> None:
+    """In a repository with one commit and a remote, made where there is none."""
+    who = {f"GIT_{role}_{what}": "reader@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    environment = {**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull}
+    commands = [["git", *arguments]]
+    if not Path(".git").exists():
+        begin = ("init --quiet", "init --quiet --bare origin.git", "remote add origin origin.git")
+        commands[:0] = [["git", *text.split()] for text in (*begin, "commit --quiet --allow-empty --message Begin")]
+    for command in commands:
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, f"{shlex.join(command)}: {result.stderr}"
+
+
 def check_command(command: str) -> None:
     """Run one documented command, in the working directory; a kind of command that is not known here fails."""
     match shlex.split(command):
@@ -111,19 +146,32 @@ def check_command(command: str) -> None:
         case ["mae-bench", "run", *arguments]:
             run_mae_bench(["run", *arguments, "--dry-run"])
             run_mae_bench(["run", *made_cheap(arguments)])
+        case ["mae-bench", "verify", *arguments] if "--rerun" in arguments:
+            rerun_cheaply(arguments)
         case ["mae-bench", *arguments]:
             run_mae_bench(arguments)
+        case ["git", *arguments]:
+            run_git(arguments)
+        case ["mkdir", "-p", folder]:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        case ["cp", source, target]:
+            shutil.copyfile(source, target)
         case _:
             pytest.fail(f"no check is known for the command: {command}")
 
 
 @pytest.fixture
 def reader_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a reader would stand, with a copy of what commands refer to by a relative path, and 500 MNIST images."""
+    """Where a reader would stand: a copy of what commands refer to by a relative path, and the fixtures' images."""
     for folder in ("docs", "leaderboard"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MAE_BENCH_DATA", str(FIXTURE))
+    data = tmp_path / "data"
+    data.mkdir()
+    for task in CHEAP_TASKS.values():
+        for prepared in Path(task).parent.glob("*.npz"):
+            shutil.copy(prepared, data)
+    monkeypatch.setenv("MAE_BENCH_DATA", str(data))
     return tmp_path
 
 
@@ -142,16 +190,19 @@ def test_commands_run(block: Block) -> None:
         "mae-bench run --models no_such_model",
         "mae-bench fly",
         "source elsewhere",
+        "mae-bench verify absent --rerun",
+        "git merge no-such-branch",
+        "cp absent.py present.py",
     ],
 )
 @pytest.mark.usefixtures("reader_folder")
 def test_a_command_that_is_wrong_or_unknown_fails(command: str) -> None:
-    with pytest.raises((AssertionError, pytest.fail.Exception)):
+    with pytest.raises((AssertionError, FileNotFoundError, pytest.fail.Exception)):
         check_command(command)
 
 
 def test_the_pages_have_commands_to_check() -> None:
-    assert {"README.md", "CONTRIBUTING.md", "adapters.md"} <= {block.page.name for block in COMMANDS}
+    assert {"README.md", "CONTRIBUTING.md", "adapters.md", *WALKS} <= {block.page.name for block in COMMANDS}
 
 
 @pytest.mark.parametrize("block", FENCED, ids=str)
@@ -205,6 +256,11 @@ def table_cells(text: str) -> set[tuple[str, str, str, str]]:
         elif not all(re.fullmatch(":?-+:?", cell) for cell in cells):
             found |= {(heading, cells[0], column, cell) for column, cell in zip(columns, cells, strict=True)}
     return found
+
+
+def test_the_page_about_submitting_has_the_words_of_the_badges() -> None:
+    page = (ROOT / "docs" / "submitting.md").read_text(encoding="utf-8")
+    assert [name for name, sentence in BADGES.items() if f"| {name} | {sentence} |" not in page] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

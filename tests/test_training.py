@@ -126,7 +126,7 @@ def test_the_loop_equals_a_plain_one(tmp_path: Path) -> None:
         kept = 0.8 if step > 1 else 0.0
         average = [kept * a + (1 - kept) * p for a, p in zip(average, (weight, bias), strict=True)]
     assert len(model.seen) == 8
-    trained = [p.detach().numpy() for p in loop.average.module.parameters()]
+    trained = [p.detach().numpy() for p in loop.average.adapter.parameters()]
     for ours, theirs in zip(trained, average, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-6)
     assert loop.state.learning_rate == pytest.approx(0.05 * 0.99**8)
@@ -190,7 +190,7 @@ def test_the_best_average_is_left_in_the_model(tmp_path: Path, monkeypatch: pyte
     long.run()
     for a, b in zip(short.adapter.state_dict().values(), long.adapter.state_dict().values(), strict=True):
         assert torch.equal(a, b)
-    assert not torch.equal(long.adapter.weight.weight, long.average.module.weight.weight)
+    assert not torch.equal(long.adapter.weight.weight, long.average.adapter.weight.weight)
 
 
 @pytest.mark.parametrize("stops", [(1,), (2, 5), (4, 8, 9)])
@@ -264,7 +264,7 @@ def test_validation_uses_the_average_and_the_same_numbers_each_time(tmp_path: Pa
     assert loop.validation_negative_elbo() == first
     assert torch.equal(torch.get_rng_state(), before)
     with torch.no_grad():
-        loop.average.module.weight.weight.add_(1.0)
+        loop.average.adapter.weight.weight.add_(1.0)
     assert loop.validation_negative_elbo() != first
 
 

@@ -19,8 +19,11 @@ from mae_bench.seeding import numpy_generator
 from mae_bench.task import Task
 
 LOADERS = {
+    "cifar10": "mae_bench.data.cifar10:load",
     "digits": "mae_bench.data.digits:load",
     "mnist": "mae_bench.data.mnist:load",
+    "omniglot": "mae_bench.data.omniglot:load",
+    "omniglot_lake": "mae_bench.data.omniglot_lake:load",
 }
 """The built-in sources. Any other is `package.module:function`, a function without arguments that returns Arrays."""
 
@@ -44,20 +47,25 @@ class DataSet:
 
 
 class Split(NamedTuple):
-    """Indices into x_train, for `test` into x_test where the source has test images of its own."""
+    """Indices into x_train, for `test` into x_test where the source has test images of its own; of a subset, indices
+    into the three splits."""
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
 
 
-def data_spec(task: Task) -> DataSpec:
-    """What a model is told about the task's data, from the task file alone."""
-    return DataSpec(task.data.shape, task.data.likelihood, task.data.train_size, task.data.classes)
+def data_spec(task: Task, preset: str | None = None) -> DataSpec:
+    """What a model is told about the data of the task, at `preset`, from the task file alone."""
+    sizes = task.data.sizes(task.protocol(preset).subset if preset else None)
+    return DataSpec(task.data.shape, task.data.likelihood, sizes.train, task.data.classes)
 
 
-def load_data(task: Task, device: torch.device | str = "cpu") -> DataSet:
-    """The data set of `task` on `device`. DataError where it is missing, damaged or not the one the task declares."""
+def load_data(task: Task, device: torch.device | str = "cpu", *, preset: str | None = None) -> DataSet:
+    """The data set of `task` on `device`, all of it or, where `preset` has a subset, that.
+
+    DataError where it is missing, damaged or not the one the task declares.
+    """
     arrays, data_hash = _load_source(task.data.source, str(data_folder()))
     _check(task, arrays, data_hash)
     split = draw_split(task, arrays)
@@ -67,14 +75,15 @@ def load_data(task: Task, device: torch.device | str = "cpu") -> DataSet:
     validation, validation_hash = _fixed_images(task, "validation", arrays.x_train[split.validation])
     test, test_hash = _fixed_images(task, "test", test_source[split.test])
     train = GreyImages(torch.tensor(arrays.x_train[split.train]), task.data.levels, task.data.likelihood)
+    kept = draw_subset(task, preset)
     return DataSet(
-        spec=data_spec(task),
-        train=train.to(device),
-        validation=validation.to(device),
-        test=test.to(device),
-        train_labels=arrays.y_train[split.train],
-        validation_labels=arrays.y_train[split.validation],
-        test_labels=test_label_source[split.test],
+        spec=data_spec(task, preset),
+        train=train.subset(torch.from_numpy(kept.train)).to(device),
+        validation=validation.subset(torch.from_numpy(kept.validation)).to(device),
+        test=test.subset(torch.from_numpy(kept.test)).to(device),
+        train_labels=arrays.y_train[split.train][kept.train],
+        validation_labels=arrays.y_train[split.validation][kept.validation],
+        test_labels=test_label_source[split.test][kept.test],
         hashes={"data": data_hash, "validation_bits": validation_hash, "test_bits": test_hash},
     )
 
@@ -89,6 +98,20 @@ def draw_split(task: Task, arrays: Arrays) -> Split:
         return Split(train=rest, validation=validation, test=np.arange(len(arrays.x_test)))
     test, train = np.split(rest, [task.data.test_size])
     return Split(train=train, validation=validation, test=test)
+
+
+def draw_subset(task: Task, preset: str | None) -> Split:
+    """Which images of each split the task has at `preset`, in ascending order: all, or as many as its subset says.
+
+    Drawn by the task's seed; a smaller subset lies in a larger one.
+    """
+    sizes = task.data.sizes(task.protocol(preset).subset if preset else None)
+    return Split(
+        **{
+            part: np.sort(numpy_generator(task.seed, "subset", part).permutation(available)[: getattr(sizes, part)])
+            for part, available in task.data.sizes()
+        }
+    )
 
 
 def _fixed_images(task: Task, part: str, grey: Grey) -> tuple[GreyImages, str | None]:
@@ -131,10 +154,13 @@ def _find_loader(source: str) -> Callable[[], object]:
 def _check(task: Task, arrays: Arrays, data_hash: str) -> None:
     """DataError unless the arrays are the ones that the task declares, and its other settings describe them."""
     settings = task.data
-    if data_hash != settings.sha256:
+    kind, found, declared = "SHA-256", data_hash, settings.sha256
+    if settings.git_blob:
+        kind, found, declared = "git blob id", arrays.git_blob or "nothing", settings.git_blob
+    if found != declared:
         raise DataError(
             f"the data of source {settings.source!r} (from {arrays.origin}) are not those that task {task.name} "
-            f"declares: their SHA-256 begins with {data_hash[:12]}, not {settings.sha256[:12]}; "
+            f"declares: their {kind} begins with {found[:12]}, not {str(declared)[:12]}; "
             "put the right ones in their place (a file of ours that you delete is downloaded again)."
         )
     fault = next(_faults(task, arrays), None)

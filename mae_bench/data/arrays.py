@@ -17,6 +17,7 @@ class Arrays:
 
     x_train, x_test: grey levels, uint8 [N, C, H, W]. y_train, y_test: labels, int64 [N]. x_test and y_test are None
     where the source has no test images of its own. origin: where the arrays came from, for messages; not hashed.
+    git_blob: the git blob id of the one file that they were read from, where the source verified that; not hashed.
     """
 
     x_train: Grey
@@ -24,6 +25,7 @@ class Arrays:
     x_test: Grey | None
     y_test: Labels | None
     origin: str = "its loader"
+    git_blob: str | None = None
 
 
 def hash_arrays(arrays: Arrays) -> str:

@@ -1,10 +1,12 @@
 """The data folder, and files fetched into it by pooch from the first mirror that has the right one."""
 
+import hashlib
 import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import platformdirs
 import pooch
@@ -24,16 +26,16 @@ def fetch(file_name: str, mirrors: Sequence[str], known_hash: str, *, prepared: 
     """The path of `file_name` in the data folder, downloaded first where it is missing or damaged.
 
     mirrors: URL prefixes that end in "/", tried in turn; the next one serves where one is unreachable, answers with an
-    error, breaks off or sends other bytes. known_hash: the file's SHA-256, hexadecimal. prepared: the name of the file
-    that serves in its place, for the message. The file appears whole or not at all. DataError names the file, what went
-    wrong at each mirror and the remedy.
+    error, breaks off or sends other bytes. known_hash: the file's SHA-256, hexadecimal, or "md5:" and its MD5, or
+    "git-blob:" and its git blob id. prepared: the name of the file that serves in its place, for the message. The file
+    appears whole or not at all. DataError names the file, what went wrong at each mirror and the remedy.
     """
     folder = data_folder()
     path = folder / file_name
     faults = []
     try:
         if path.exists():
-            if pooch.file_hash(str(path)) == known_hash:
+            if _has_hash(path, known_hash):
                 return path
             faults.append("the copy in the data folder is damaged")
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,23 +49,34 @@ def fetch(file_name: str, mirrors: Sequence[str], known_hash: str, *, prepared: 
     for mirror in mirrors:
         print(f"Downloading {file_name} from {mirror}", file=sys.stderr)
         try:
-            # requests raises subclasses of OSError, pooch a ValueError where the hash is not the known one.
-            pooch.retrieve(mirror + file_name, known_hash=known_hash, fname=file_name, path=folder)
-        except (OSError, ValueError) as error:
+            with TemporaryDirectory(dir=folder) as fresh:
+                downloaded = Path(pooch.retrieve(mirror + file_name, known_hash=None, fname=file_name, path=fresh))
+                if _has_hash(downloaded, known_hash):
+                    return downloaded.replace(path)
+            faults.append(f"{mirror}: what it sent does not have the known hash")
+        except OSError as error:  # those of requests are among them
             faults.append(f"{mirror}: {_fault(error)}")
-        else:
-            return path
     raise DataError(
         f"{file_name} cannot be had ({'; '.join(faults)}); "
         f"check the network, or put {prepared} into {folder} (or into the folder that {FOLDER_VARIABLE} names)."
     )
 
 
-def _fault(error: OSError | ValueError) -> str:
+def git_blob_id(content: bytes) -> str:
+    """What git calls a file of that content: SHA-1 over "blob", its length, a zero byte and the content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _has_hash(path: Path, known_hash: str) -> bool:
+    algorithm, _, digest = known_hash.rpartition(":")
+    if algorithm == "git-blob":
+        return git_blob_id(path.read_bytes()) == digest
+    return bool(pooch.file_hash(str(path), alg=algorithm or "sha256") == digest)
+
+
+def _fault(error: OSError) -> str:
     """What went wrong at a mirror, in a few words: the library's own text repeats the URL, at length."""
     response = getattr(error, "response", None)
     if response is not None:
         return f"HTTP status {response.status_code}"
-    if isinstance(error, OSError):
-        return error.strerror or f"the transfer failed ({type(error).__name__})"
-    return "what it sent does not have the known SHA-256"
+    return error.strerror or f"the transfer failed ({type(error).__name__})"

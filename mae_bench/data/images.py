@@ -52,6 +52,11 @@ class GreyImages:
         intensity = self._intensity(indices)
         return (intensity > 0.5).float() if self.likelihood == "bernoulli" else intensity
 
+    def subset(self, indices: Tensor) -> "GreyImages":
+        """Those images alone, in the order of `indices`."""
+        bits = None if self.bits is None else self.bits[indices]
+        return GreyImages(self.grey[indices], self.levels, self.likelihood, bits)
+
     def to(self, device: torch.device | str) -> "GreyImages":
         """The same images on `device`."""
         bits = None if self.bits is None else self.bits.to(device)

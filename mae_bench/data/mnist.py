@@ -2,11 +2,9 @@
 
 import gzip
 import struct
-import zipfile
 import zlib
 from collections.abc import Mapping
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +12,9 @@ from numpy.typing import NDArray
 
 from mae_bench.data.arrays import Arrays
 from mae_bench.data.download import data_folder, fetch
-from mae_bench.errors import DataError
+from mae_bench.data.prepared import damaged, read_npz
 
+NAME = "MNIST"
 PREPARED = "mnist.npz"
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -37,25 +36,12 @@ def load() -> Arrays:
     """
     prepared = data_folder() / PREPARED
     if prepared.exists():
-        return _arrays(read_npz(prepared), str(prepared))
+        return _arrays(read_npz(prepared, NAME), str(prepared))
     parts = {}
     for name, (file_name, known_hash) in FILES.items():
         path = fetch(file_name, MIRRORS, known_hash, prepared=PREPARED)
         parts[name] = parse_idx(path.read_bytes(), file_name)
     return _arrays(parts, "the four IDX files")
-
-
-def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """The four arrays of a prepared file: x_* [N, 28, 28] and y_* [N], as they stand there. DataError if damaged."""
-    if not zipfile.is_zipfile(path):
-        raise _damaged(str(path), "it is not a whole .npz archive")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in FILES}
-    except KeyError as error:
-        raise _damaged(str(path), f"it lacks one of the arrays {', '.join(FILES)}") from error
-    except Exception as error:  # damage shows in zipfile, zlib, tokenize or NumPy, each with errors of its own
-        raise _damaged(str(path), f"{type(error).__name__}: {error}") from error
 
 
 def parse_idx(content: bytes, file_name: str) -> NDArray[np.uint8]:
@@ -72,7 +58,7 @@ def parse_idx(content: bytes, file_name: str) -> NDArray[np.uint8]:
         if values.size != prod(shape):
             raise ValueError(f"it announces {prod(shape)} values and holds {values.size}")
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
-        raise _damaged(file_name, str(error)) from error
+        raise damaged(NAME, file_name, str(error)) from error
     return values.reshape(shape)
 
 
@@ -81,20 +67,13 @@ def _arrays(parts: Mapping[str, NDArray[Any]], origin: str) -> Arrays:
     for split in ("train", "test"):
         images, labels = parts[f"x_{split}"], parts[f"y_{split}"]
         if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
-            raise _damaged(origin, f"x_{split} is {images.dtype} {list(images.shape)}, not uint8 [N, 28, 28]")
+            raise damaged(NAME, origin, f"x_{split} is {images.dtype} {list(images.shape)}, not uint8 [N, 28, 28]")
         if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
-            raise _damaged(origin, f"y_{split} is {labels.dtype} {list(labels.shape)}, not one integer an image")
+            raise damaged(NAME, origin, f"y_{split} is {labels.dtype} {list(labels.shape)}, not one integer an image")
     return Arrays(
         x_train=parts["x_train"][:, np.newaxis].astype(np.uint8),
         y_train=parts["y_train"].astype(np.int64),
         x_test=parts["x_test"][:, np.newaxis].astype(np.uint8),
         y_test=parts["y_test"].astype(np.int64),
         origin=origin,
-    )
-
-
-def _damaged(what: str, reason: str) -> DataError:
-    return DataError(
-        f"{what} is not a usable copy of MNIST ({reason.rstrip('.')}); "
-        "delete it, so that it is downloaded, or put the right one in its place."
     )

@@ -1,11 +1,54 @@
 """Executors: jobs -> records. Nothing here knows what a VAE is.
 
-An executor asks the store which jobs have a record already, runs the others through `mae_bench.execute.execute`, saves
-each record as soon as it is there, and lets no failed job stop the others.
+`executors.run.run_jobs` asks the store which jobs have a record already and gives the others to an executor, which runs
+each through `executors.job.run_job`, in this process or in others, and lets no failed job stop the rest.
 """
 
-from typing import Literal
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from mae_bench.plan import Job
+    from mae_bench.records.schema import Record
+    from mae_bench.records.store import Store
+    from mae_bench.report.progress import RunDisplay
 
 OverwriteStrategy = Literal["only-missing", "always", "never"]
 """only-missing: run what has no complete record, a partial one is continued from its checkpoint. always: run everything
 anew, without old checkpoints. never: keep every record that exists, even a partial one."""
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """How a job is run, as far as its numbers do not depend on it.
+
+    max_minutes: of training; the record is then partial. checkpoint_minutes: wall time between two checkpoints.
+    """
+
+    max_minutes: float | None = None
+    checkpoint_minutes: float = 1.0
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What became of a job: its record, saved in the store, or one sentence about why there is none."""
+
+    job: "Job"
+    outcome: "Record | str"
+    seconds: float
+    """Wall time of this run of the job."""
+
+
+class Executor(Protocol):
+    """Runs jobs. An executor chooses where and how many at a time; the numbers are the same."""
+
+    def run(
+        self, jobs: "Sequence[Job]", store: "Store", settings: JobSettings, report: "RunDisplay"
+    ) -> Generator[JobResult, None, None]:
+        """The result of every job, as they come. report: told of a job that runs in this very process.
+
+        Closing the generator, or an exception in its consumer, stops what still runs: each such job writes a checkpoint
+        and ends.
+        """
+        ...

@@ -6,7 +6,7 @@ chunk, so that memory does not grow with K. Each (seed, shard, chunk) has a rand
 scored alone, anywhere and in any order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from math import log
@@ -50,25 +50,39 @@ def importance_weighted_nll(terms: ImportanceTerms) -> Tensor:
 
 
 def evaluate_density(
-    adapter: Adapter, test: Images, settings: DensitySettings, *, task_seed: int, seed: int, progress: Progress
+    adapter: Adapter,
+    test: Images,
+    settings: DensitySettings,
+    *,
+    task_seed: int,
+    seed: int,
+    progress: Progress,
+    finished: MutableMapping[int, ShardScores] | None = None,
 ) -> DensityOutcome:
     """Score the test images that `settings` names with `settings.importance_samples` samples each.
 
-    task_seed chooses the images, seed is the job's and decides the draws. Every metric is the mean over images of a
+    task_seed chooses the images, seed is the job's and decides the draws. finished: the shards that are scored already,
+    by number; those that are scored now are added as soon as they are done. Every metric is the mean over images of a
     per-image value. A model without importance_terms has no density metric and a reason for each; one with a
     log-weight that is not finite has metrics without a value. MaeBenchError where the adapter answers in a wrong shape.
     """
     shards = torch.split(_chosen_images(len(test), settings, task_seed), settings.images_per_shard)
-    steps, total = count(1), len(shards) * (settings.importance_samples // settings.samples_per_chunk)
+    chunks = settings.importance_samples // settings.samples_per_chunk
+    finished = {} if finished is None else finished
+    scores = []
 
-    def chunk_done() -> None:
-        progress("evaluating", next(steps), total, "density")
+    def chunk_counter(shard: int) -> Callable[[], None]:
+        steps = count(shard * chunks + 1)
+        return lambda: progress("evaluating", next(steps), len(shards) * chunks, "density")
 
     try:
-        scores = [
-            score_shard(adapter, test.batch(indices), settings, seed=seed, shard=shard, chunk_done=chunk_done)
-            for shard, indices in enumerate(shards)
-        ]
+        for shard, indices in enumerate(shards):
+            scored = finished.get(shard)
+            if scored is None:
+                x, chunk_done = test.batch(indices), chunk_counter(shard)
+                scored = score_shard(adapter, x, settings, seed=seed, shard=shard, chunk_done=chunk_done)
+                finished[shard] = scored
+            scores.append(scored)
     except NotSupported as error:
         return DensityOutcome([], dict.fromkeys(DENSITY_METRICS, str(error)), {})
     return combine_shards(scores, adapter.data.dimensions)

@@ -17,13 +17,15 @@ def raster_mask(kernel: int, kind: Literal["A", "B"]) -> Tensor:
 
 
 class MaskedConv2d(WeightNormalised):
-    """[B, inputs, H, W] -> [B, outputs, H, W] by a mask-B convolution of odd side `kernel`, all channels masked alike.
+    """[B, inputs, H, W] -> [B, outputs, H, W] by a masked convolution of odd side `kernel`, all channels masked alike.
 
     The rows below the centre are never live, so the convolution runs over the upper rows alone.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
-        super().__init__((outputs, inputs, kernel, kernel), mask=raster_mask(kernel, "B"))
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, kind: Literal["A", "B"] = "B", initial_scale: float = 1.0
+    ) -> None:
+        super().__init__((outputs, inputs, kernel, kernel), mask=raster_mask(kernel, kind), initial_scale=initial_scale)
         self.reach = kernel // 2
 
     def operation(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -41,6 +43,7 @@ class ConditionalMaskedConv2d(WeightNormalised):
         mask = torch.ones(1, channels + maps, kernel, kernel)
         mask[:, :channels] = raster_mask(kernel, "A")
         super().__init__((outputs, channels + maps, kernel, kernel), mask=mask)
+        self.channels = channels
         self.reach = kernel // 2
 
     def operation(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

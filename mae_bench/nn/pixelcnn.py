@@ -1,13 +1,15 @@
 """The PixelCNN with skip blocks of the authors' code, conditioned on maps (specification "PixelCNN decoder")."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mae_bench.nn.elu import elu_
 from mae_bench.nn.masked_convolution import ConditionalMaskedConv2d, MaskedConv2d
 from mae_bench.nn.weight_norm import Conv2d
+
+Layer = Callable[[Tensor], Tensor]
 
 
 class MaskedBottleneck(nn.Module):
@@ -20,9 +22,9 @@ class MaskedBottleneck(nn.Module):
         self.widen = Conv2d(channels // 2, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = F.elu(self.narrow(x), inplace=True)
-        hidden = F.elu(self.masked(hidden), inplace=True)
-        return F.elu(self.widen(hidden) + x, inplace=True)
+        hidden = elu_(self.narrow(x))
+        hidden = elu_(self.masked(hidden))
+        return elu_(self.widen(hidden).add_(x))
 
 
 class PixelCNN(nn.Module):
@@ -43,17 +45,25 @@ class PixelCNN(nn.Module):
 
     def forward(self, images: Tensor, maps: Tensor) -> Tensor:
         together = torch.cat([images, maps], dim=1).contiguous(memory_format=torch.channels_last)
-        outputs = [F.elu(self.first(together), inplace=True)]
-        for block in self.blocks:
-            outputs.append(block(self._with_skip(outputs)))
-        hidden = F.elu(self.head(self._with_skip(outputs)), inplace=True)
-        logits: Tensor = self.logits(hidden)
+        last = chain(elu_(self.first(together)), self.blocks, self.skips)
+        logits: Tensor = self.logits(elu_(self.head(last)))
         return logits
 
-    def _with_skip(self, outputs: list[Tensor]) -> Tensor:
-        """The newest output plus, from the third on, what a skip block carries from two outputs earlier."""
-        j = len(outputs) - 3
-        if j < 0:
-            return outputs[-1]
-        result: Tensor = outputs[-1] + self.skips[j](outputs[j])
-        return result
+
+def chain(first: Tensor, blocks: Iterable[Layer], skips: Sequence[Layer] | nn.ModuleList) -> Tensor:
+    """The input of the head, from the output of the mask-A layer: blocks in a row, and from the third on, at each what
+    a skip block makes of the output before the last.
+    """
+    outputs = [first]
+    for block in blocks:
+        outputs.append(block(_with_skip(outputs, skips)))
+    return _with_skip(outputs, skips)
+
+
+def _with_skip(outputs: list[Tensor], skips: Sequence[Layer] | nn.ModuleList) -> Tensor:
+    """The newest output plus, from the third on, what a skip block carries from two outputs earlier."""
+    j = len(outputs) - 3
+    if j < 0:
+        return outputs[-1]
+    result: Tensor = outputs[-1] + skips[j](outputs[j])
+    return result

@@ -33,6 +33,7 @@ class WeightNormalised(nn.Module):
         self.output_dim = output_dim
         self.initial_scale = initial_scale
         self.initialising = False
+        self.folded: Tensor | None = None
         self.direction = nn.Parameter(DIRECTION_STD * torch.randn(shape))
         self.scale = nn.Parameter(torch.full((shape[output_dim],), initial_scale))
         self.bias = nn.Parameter(torch.zeros(shape[output_dim]))
@@ -54,7 +55,7 @@ class WeightNormalised(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.initialising:
             self._fit_scale_and_bias(x)
-        return self.operation(x, self.weight(), self.bias)
+        return self.operation(x, self.weight() if self.folded is None else self.folded, self.bias)
 
     @torch.no_grad()
     def _fit_scale_and_bias(self, x: Tensor) -> None:
@@ -84,6 +85,23 @@ def data_dependent_initialisation(module: nn.Module) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.initialising = False
+
+
+@contextmanager
+def folded_weights(module: nn.Module) -> Iterator[None]:
+    """Within, each weight-normalised layer of `module` takes the weight that it has on entry and normalises no more.
+
+    For many passes with the same parameters. Gradients reach the parameters through the one weight of all passes; a
+    change of parameters within is not seen.
+    """
+    layers = [layer for layer in module.modules() if isinstance(layer, WeightNormalised)]
+    for layer in layers:
+        layer.folded = layer.weight()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.folded = None
 
 
 class Linear(WeightNormalised):

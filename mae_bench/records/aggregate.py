@@ -51,6 +51,7 @@ class Row:
 
     standing: "ranked"; "partial", one record whose training was cut short; or "not comparable", measured under other
     conditions than the ranked rows. reason: why it is not ranked. note: what tells the row from others of that label.
+    records: what the row was computed from, one a seed.
     """
 
     label: str
@@ -61,6 +62,7 @@ class Row:
     standing: Standing = "ranked"
     reason: str | None = None
     note: str | None = None
+    records: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def _board(tasks: Mapping[str, Task], runs: pd.DataFrame) -> Board:
     )
     primary = _primary(task)
 
-    rows = _rows(runs[runs["complete"] & comparable], metrics)
+    rows = [row for row, _ in _rows_with_runs(runs[runs["complete"] & comparable], metrics)]
     rows.sort(key=lambda row: _rank(row, primary))
     other = [
         replace(row, standing="not comparable", reason=_difference(group.iloc[0], reference))
@@ -230,10 +232,6 @@ def _short(value: Any) -> str:
     return str(value)[:8]
 
 
-def _rows(runs: pd.DataFrame, metrics: Sequence[str]) -> list[Row]:
-    return [row for row, _ in _rows_with_runs(runs, metrics)]
-
-
 def _rows_with_runs(runs: pd.DataFrame, metrics: Sequence[str]) -> list[tuple[Row, pd.DataFrame]]:
     """One row for each label, adapter source and conditions; where a label has several, a note tells them apart."""
     found = []
@@ -252,6 +250,7 @@ def _row(records: Sequence[Record], metrics: Sequence[str]) -> Row:
         params=model.params,
         seeds=tuple(record.seed for record in records),
         cells={metric: _cell(records, metric) for metric in metrics},
+        records=tuple(records),
     )
 
 

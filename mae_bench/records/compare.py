@@ -72,8 +72,8 @@ def compare(base: Sequence[Record], head: Sequence[Record], tasks: Sequence[Task
     """Every metric that has a direction, of every model in `base` or `head`, by task, preset, model and metric.
 
     A model is its label; its adapter's source and the engine may differ between the sides, since their change is what
-    is judged, but not within one. Protocol, data, bits and precision must agree. Partial records do not count. The
-    tolerances are those of the tasks' files.
+    is judged, but not within one. Protocol, data, bits and precision must agree. Partial records do not count. A
+    metric that base has and head lacks is worse. The tolerances are those of the tasks' files.
     """
     tolerances = {(task.name, preset): own for task in tasks for preset, own in task.tolerances.items()}
     before, after = _by_model(base), _by_model(head)
@@ -147,9 +147,10 @@ def _compare_metrics(
         if direction == "none":
             continue
         one = replace(whole, metric=metric, tolerance=tolerances.get(metric))
-        missing = _missing(metric, base, "BASE") or _missing(metric, head, "HEAD")
-        if missing:
-            yield replace(one, note=missing)
+        absent = _missing(metric, base, "BASE"), _missing(metric, head, "HEAD")
+        if any(absent):
+            lost = absent[0] is None and _diverged(metric, base, "BASE") is None
+            yield replace(one, verdict="worse" if lost else "not comparable", note=absent[0] or absent[1])
             continue
         one = replace(one, base=_sample(metric, base), head=_sample(metric, head))
         diverged = _diverged(metric, base, "BASE"), _diverged(metric, head, "HEAD")

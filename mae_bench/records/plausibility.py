@@ -62,7 +62,8 @@ def expected_metrics(task: Task, protocol: Protocol) -> dict[str, Expected]:
     from mae_bench.metrics.probes import probe_names
 
     density, posterior, probes = protocol.density, protocol.posterior, protocol.probes
-    images = task.data.test_size if density.test_images == "all" else density.test_images
+    n = task.data.sizes(protocol.subset).test
+    images = n if density.test_images == "all" else density.test_images
     exact = Expected(images, has_stderr=images > 1)
     noisy = Expected(images, noisy=True, has_stderr=images > 1)
     of_density = dict.fromkeys(DENSITY_METRICS, noisy) | {
@@ -73,7 +74,6 @@ def expected_metrics(task: Task, protocol: Protocol) -> dict[str, Expected]:
     of_posterior = dict.fromkeys(POSTERIOR_METRICS, pairs) | {
         "active_units": Expected(posterior.test_images, has_stderr=False)
     }
-    n = task.data.test_size
     of_probes = {
         name: Expected(n, 1 if name.endswith("_all") else probes.label_draws, 0.0, 1.0, has_stderr=n > 1)
         for name in probe_names(probes)

@@ -15,6 +15,9 @@ from mae_bench.records.schema import SCHEMA_VERSION, Record
 from mae_bench.records.untrusted import absurdity, load_untrusted
 from mae_bench.text import quoted
 
+VERIFICATION_SUFFIX = ".verification.json"
+"""Of the file beside a record that says how its rerun came out (`mae_bench.records.verification`); no record."""
+
 
 def read_record(path: Path) -> Record:
     """Read a record that anybody may have written, and check it: limits, JSON, schema version, schema, record hash.
@@ -31,11 +34,11 @@ def read_if_record(path: Path) -> Record | None:
 
 
 def json_files(folder: Path) -> list[Path]:
-    """Every JSON file anywhere under `folder`, sorted; none where there is no such folder.
+    """Every JSON file anywhere under `folder` but verifications, sorted; none where there is no such folder.
 
     Symbolic links to folders are not followed; those to files are listed, for `read_record` to refuse by name.
     """
-    return sorted(folder.rglob("*.json"))
+    return sorted(path for path in folder.rglob("*.json") if not path.name.endswith(VERIFICATION_SUFFIX))
 
 
 def _checked(name: str, content: Any) -> Record:
@@ -84,6 +87,10 @@ class Store:
         """Where the record of `job` lies once it is done."""
         return self._path(job.task.name, job.preset, job.model.name, job.key)
 
+    def path_of(self, record: Record) -> Path:
+        """Where `record` lies once it is saved."""
+        return self._path(record.task.name, record.preset, record.model.name, record.key)
+
     def working_directory(self, job: Job) -> Path:
         """The folder for the checkpoints of `job`, beside its record."""
         return self.record_path(job).with_suffix("")
@@ -109,7 +116,7 @@ class Store:
 
     def save(self, record: Record) -> Path:
         """Write `record` to its place and return that. RecordError for what could not be read again."""
-        path = self._path(record.task.name, record.preset, record.model.name, record.key)
+        path = self.path_of(record)
         content = record.content()
         if fault := absurdity(content):
             raise RecordError(

@@ -1,4 +1,4 @@
-"""Submission: checked records into a board folder, whose README.md is rendered anew. Does not import torch."""
+"""Submission: checked records into a board folder, whose pages are rendered anew. Does not import torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,12 @@ from pathlib import Path
 
 from mae_bench.atomic import write_atomically
 from mae_bench.records.aggregate import boards
+from mae_bench.records.schema import Record
 from mae_bench.records.store import Store
+from mae_bench.records.verification import verification_path, verified_hashes
 from mae_bench.records.verify import verify
+from mae_bench.report.badges import read_badges
+from mae_bench.report.html.site import write_site
 from mae_bench.report.markdown import render_boards
 from mae_bench.task import Task
 
@@ -16,7 +20,8 @@ HEADER = """\
 
 Every number here is computed from the records under `results/`, one JSON file a job. The verb `submit` of mae-bench
 checks a record, copies it there and renders this page anew; the verb `leaderboard` prints the same tables. Do not edit
-this page by hand.
+this page by hand. The same boards as a site, with plots, with tables that sort and filter, and with a page for each
+model, begin at [index.html](index.html): open it in a browser.
 """
 
 
@@ -35,20 +40,33 @@ def submit(paths: Sequence[Path], board: Path, tasks: Sequence[Task]) -> SubmitR
     """Check the records at `paths` (files, or folders searched through) and copy them to `<board>/results`.
 
     What is checked is what `verify` checks, with the records on the board in view. One refused record stops the whole
-    submission. RecordError where a record already on the board is broken.
+    submission. A verification of a submitter's own is not copied. RecordError where a record already on the board is
+    broken.
     """
     store = Store(board / "results")
     verification = verify(paths, tasks, store.records())
     if verification.faults:
         return SubmitResult((), verification.faults)
-    copied = tuple(store.save(record) for record in verification.good)
+    copied = tuple(_copy(record, store) for record in verification.good)
     render_board_folder(board, tasks)
     return SubmitResult(copied, ())
 
 
+def _copy(record: Record, store: Store) -> Path:
+    """Save `record`; the verification of another one that it replaces is removed."""
+    path = store.save(record)
+    if record.record_hash not in verified_hashes(path.parent):
+        verification_path(path).unlink(missing_ok=True)
+    return path
+
+
 def render_board_folder(board: Path, tasks: Sequence[Task]) -> Path:
-    """Write `<board>/README.md` anew from the records under `<board>/results`, and return its path."""
-    page = board / "README.md"
-    found = boards(Store(board / "results").records(), tasks)
-    write_atomically(page, f"{HEADER}\n{render_boards(found)}".encode())
+    """Write `<board>/README.md` and the site of `<board>/index.html` anew from the records under `<board>/results`.
+
+    Returns the path of README.md. UsageError where another's file stands in the way of the site.
+    """
+    page, results = board / "README.md", board / "results"
+    found, badges = boards(Store(results).records(), tasks), read_badges(results, tasks)
+    write_atomically(page, f"{HEADER}\n{render_boards(found, badges)}".encode())
+    write_site(board, found, badges, results)
     return page

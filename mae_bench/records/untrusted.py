@@ -24,20 +24,19 @@ DEEPEST = 20
 """Lists and objects within each other."""
 
 
-def load_untrusted(path: Path) -> Any:
+def load_untrusted(path: Path, what: str = "record", remedy: str = "delete it and run its job again") -> Any:
     """The JSON in `path`, stricter than `json.load`: no key twice, no NaN or infinity, nothing beyond the limits above.
 
     A symbolic link, anything else that is no regular file and a file that is too large are refused unread. RecordError
-    names the file, the fault and the remedy.
+    names the file as a `what`, the fault and the remedy.
     """
-    remedy = "delete it and run its job again"
     try:
-        value = _parse(_read(path).decode("utf-8"))
+        value = _parse(_read(path, what).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         fault = f"it is nested more than {DEEPEST} deep" if isinstance(error, RecursionError) else error
-        raise RecordError(f"record {path.name} is not valid JSON ({fault}); {remedy}.") from error
+        raise RecordError(f"{what} {path.name} is not valid JSON ({fault}); {remedy}.") from error
     if absurd := absurdity(value):
-        raise RecordError(f"record {path.name} holds what no record does ({absurd}); {remedy}.")
+        raise RecordError(f"{what} {path.name} holds what no {what} does ({absurd}); {remedy}.")
     return value
 
 
@@ -61,20 +60,20 @@ def absurdity(value: Any) -> str | None:
     return None
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, what: str) -> bytes:
     remedy = "give a readable file"
     try:
         mode = path.lstat().st_mode
         if S_ISLNK(mode):
-            raise RecordError(f"record {path.name} is a symbolic link; put the file itself in its place.")
+            raise RecordError(f"{what} {path.name} is a symbolic link; put the file itself in its place.")
         if not S_ISREG(mode):
-            raise RecordError(f"record {path.name} cannot be read (it is not a regular file); {remedy}.")
+            raise RecordError(f"{what} {path.name} cannot be read (it is not a regular file); {remedy}.")
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise RecordError(f"record {path.name} cannot be read ({error.strerror}); {remedy}.") from error
+        raise RecordError(f"{what} {path.name} cannot be read ({error.strerror}); {remedy}.") from error
     if len(content) > LARGEST_FILE:
-        raise RecordError(f"record {path.name} has more than {LARGEST_FILE >> 20} MiB, which no record has; remove it.")
+        raise RecordError(f"{what} {path.name} has more than {LARGEST_FILE >> 20} MiB, which no {what} has; remove it.")
     return content
 
 

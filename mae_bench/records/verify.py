@@ -1,6 +1,6 @@
 """Verification: may these records stand on a board? Reads JSON and nothing else; no submitted code is ever imported."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,25 +11,32 @@ from mae_bench.plan import PRECISION, Job, ModelReference
 from mae_bench.records.plausibility import impossible_values
 from mae_bench.records.schema import Record
 from mae_bench.records.store import json_files, read_if_record, read_record
+from mae_bench.records.verification import verification_fault, verification_files, verification_path
 from mae_bench.task import Task
 from mae_bench.text import printable, quoted
 
 
 @dataclass(frozen=True)
-class Verification:
-    """good: the records without a fault. faults: one sentence for each fault, with the file and the remedy."""
+class VerifyResult:
+    """files: the records without a fault, by file. faults: one sentence for each, with the file and the remedy."""
 
-    good: tuple[Record, ...]
+    files: Mapping[Path, Record]
     faults: tuple[str, ...]
 
+    @property
+    def good(self) -> tuple[Record, ...]:
+        """The records without a fault."""
+        return tuple(self.files.values())
 
-def verify(paths: Sequence[Path], tasks: Sequence[Task], board: Sequence[Record] = ()) -> Verification:
+
+def verify(paths: Sequence[Path], tasks: Sequence[Task], board: Sequence[Record] = ()) -> VerifyResult:
     """Check the records at `paths`: files, or folders searched through.
 
     A record is good where `read_record` accepts it; its file is named after its key; its key, its protocol and its data
     are those that the task in `tasks`, this engine and the record's own model give; its numbers are possible
     (`mae_bench.records.plausibility`); and there is no other of the same run, at `paths` or on `board`, the records
-    they are to join. A record of `board` with the same key does not count: it would be replaced.
+    they are to join. A record of `board` with the same key does not count: it would be replaced. A verification in a
+    folder of `paths` must vouch for the record beside it (`mae_bench.records.verification`).
     """
     by_name = {task.name: task for task in tasks}
     good: dict[Path, Record] = {}
@@ -43,7 +50,8 @@ def verify(paths: Sequence[Path], tasks: Sequence[Task], board: Sequence[Record]
             if not own:
                 good[file.resolve()] = record
     faults += _duplicates(good, board)
-    return Verification(tuple(good.values()), tuple(printable(fault) for fault in faults))
+    faults += _verification_faults(paths, good, by_name)
+    return VerifyResult(good, tuple(printable(fault) for fault in faults))
 
 
 def describe_run(record: Record) -> str:
@@ -101,7 +109,7 @@ def _foreign(file: str, record: Record, task: Task) -> str | None:
             f"is of version {record.task.version} of task {task.name}, which is at {task.version}; {again}",
         ),
         (
-            record.hashes.data == task.data.sha256,
+            task.data.sha256 in (record.hashes.data, None),
             f"was measured on other data than task {task.name} declares; {again}",
         ),
         (
@@ -136,6 +144,18 @@ def _duplicates(found: Mapping[Path, Record], board: Sequence[Record]) -> list[s
                 "adapter files; keep one, or give one of the models another name."
             )
     return faults
+
+
+def _verification_faults(
+    paths: Sequence[Path], good: Mapping[Path, Record], tasks: Mapping[str, Task]
+) -> Iterator[str]:
+    """A sentence for each verification under `paths` that does not vouch for the record beside it."""
+    beside = {verification_path(file): record for file, record in good.items()}
+    files = (file for path in paths if path.is_dir() for file in verification_files(path))
+    for file in dict.fromkeys(file.parent.resolve() / file.name for file in files):
+        record = beside.get(file)
+        if fault := verification_fault(file, record, tasks.get(record.task.name) if record else None):
+            yield fault
 
 
 def _model(record: Record) -> ModelReference:

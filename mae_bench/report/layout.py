@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mae_bench.metrics.catalogue import metric_kind
 from mae_bench.records.aggregate import Board, Cell, Row
 from mae_bench.records.significance import ALPHA
+from mae_bench.report.badges import NO_BADGES, Badges
 from mae_bench.task import ReportedRow
 from mae_bench.text import printable
 
@@ -16,17 +17,33 @@ LEGEND = (
     "Mean ± standard deviation over seeds. test s.e.: standard error over the test images, mean over seeds. "
     "↓ lower is better, ↑ higher is better. Nats an image; accuracies in per cent. "
     f"Bold: the best and every row that Welch's test with Holm's correction ({100 * ALPHA:.0f} %) cannot separate from "
-    "it; a row of one seed or without variance is not tested. Partial, not comparable and reported rows are not ranked."
+    "it; a row of one seed or without variance is not tested. Partial, not comparable and reported rows are not "
+    "ranked. Verified: a reviewer evaluated or trained every record of the row again, and it agreed."
 )
 NO_BOARDS = "There is no record here and no reported row: measure a model with mae-bench run."
 
 
 @dataclass(frozen=True)
 class TextCell:
-    """What stands in one cell."""
+    """What stands in one cell. value: the number that a column is sorted by, where there is one."""
 
     text: str
     bold: bool = False
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric's column of a board, or that of its standard error over the test images."""
+
+    metric: str
+    stderr: bool = False
+
+    @property
+    def heading(self) -> str:
+        """The metric's title, with an arrow to where it is better."""
+        kind = metric_kind(self.metric)
+        return "test s.e." if self.stderr else kind.title + ARROWS[kind.direction]
 
 
 @dataclass(frozen=True)
@@ -44,16 +61,22 @@ class Layout:
     notes: tuple[str, ...]
 
 
-def lay_out(board: Board) -> Layout:
-    """The text of `board`: ranked rows, then those not ranked, then the reported ones, each marked as such."""
+def board_columns(board: Board) -> list[Column]:
+    """The columns of `board`: its metrics, and after the primary one its standard error where a row has it."""
     has_stderr = any(_stderr(row, board.primary) is not None for row in (*board.rows, *board.unranked))
-    columns: list[tuple[str, bool]] = []
+    columns = []
     for metric in board.metrics:
-        columns.append((metric, False))
+        columns.append(Column(metric))
         if metric == board.primary and has_stderr:
-            columns.append((metric, True))
+            columns.append(Column(metric, stderr=True))
+    return columns
+
+
+def lay_out(board: Board, badges: Badges = NO_BADGES) -> Layout:
+    """The text of `board`: ranked rows, then those not ranked, then the reported ones, each marked as such."""
+    columns = board_columns(board)
     citations = list(dict.fromkeys(row.citation for row in board.reported))
-    rows = [_row(row, columns) for row in (*board.rows, *board.unranked)]
+    rows = [_row(row, columns, badges) for row in (*board.rows, *board.unranked)]
     rows += [_reported_row(row, columns, citations.index(row.citation) + 1) for row in board.reported]
     notes = [
         *board.notes,
@@ -63,38 +86,35 @@ def lay_out(board: Board) -> Layout:
     return Layout(
         heading=printable(f"{board.task}, preset {board.preset}"),
         caption=printable(f"{board.title}. Task version {board.version}."),
-        headings=("model", "seeds", *(_heading(metric, stderr) for metric, stderr in columns)),
+        headings=("model", "seeds", *(column.heading for column in columns)),
         rows=tuple(rows),
         notes=tuple(printable(note) for note in notes),
     )
 
 
-def _heading(metric: str, stderr: bool) -> str:
-    kind = metric_kind(metric)
-    return "test s.e." if stderr else kind.title + ARROWS[kind.direction]
-
-
-def _row(row: Row, columns: Sequence[tuple[str, bool]]) -> tuple[TextCell, ...]:
+def _row(row: Row, columns: Sequence[Column], badges: Badges) -> tuple[TextCell, ...]:
     seeds = str(len(row.seeds)) if row.standing == "ranked" else row.standing
-    cells = []
-    for metric, stderr in columns:
-        if stderr:
-            value = _stderr(row, metric)
-            cells.append(TextCell(ABSENT if value is None else format_value(metric, value)))
-        else:
-            cells.append(_measured(metric, row.cells[metric]))
-    return (TextCell(_label(row)), TextCell(seeds), *cells)
+    verified = ", verified" if badges.of(row) == "verified" else ""
+    return (TextCell(row_label(row)), TextCell(seeds + verified), *(_cell(row, column) for column in columns))
 
 
-def _reported_row(row: ReportedRow, columns: Sequence[tuple[str, bool]], citation: int) -> tuple[TextCell, ...]:
+def _cell(row: Row, column: Column) -> TextCell:
+    if not column.stderr:
+        return _measured(column.metric, row.cells[column.metric])
+    value = _stderr(row, column.metric)
+    return TextCell(ABSENT) if value is None else TextCell(format_value(column.metric, value), value=value)
+
+
+def _reported_row(row: ReportedRow, columns: Sequence[Column], citation: int) -> tuple[TextCell, ...]:
+    values = [None if column.stderr else row.metrics.get(column.metric) for column in columns]
     cells = [
-        TextCell(format_value(metric, row.metrics[metric]) if metric in row.metrics and not stderr else ABSENT)
-        for metric, stderr in columns
+        TextCell(ABSENT) if value is None else TextCell(format_value(column.metric, value), value=value)
+        for column, value in zip(columns, values, strict=True)
     ]
     return (TextCell(f"{printable(row.model)} [{citation}]"), TextCell("reported"), *cells)
 
 
-def _label(row: Row) -> str:
+def row_label(row: Row) -> str:
     """The model, and in brackets what tells the row from its like: the seed where it is one cut-short run."""
     seed = f"seed {row.seeds[0]}" if row.standing == "partial" else None
     apart = ", ".join(note for note in (row.note, seed) if note)
@@ -109,7 +129,7 @@ def _measured(metric: str, cell: Cell) -> TextCell:
     if cell.mean is None:
         return TextCell(ABSENT)
     spread = "" if cell.std is None else f" ± {format_value(metric, cell.std)}"
-    return TextCell(format_value(metric, cell.mean) + spread, cell.bold)
+    return TextCell(format_value(metric, cell.mean) + spread, cell.bold, cell.mean)
 
 
 def format_value(metric: str, value: float) -> str:
@@ -120,7 +140,7 @@ def format_value(metric: str, value: float) -> str:
 
 def _notes(row: Row) -> list[str]:
     """Why the row is not ranked, and the reasons of its cells, cells of one reason together."""
-    label = _label(row)
+    label = row_label(row)
     notes = [] if row.standing == "ranked" else [f"{label}: {row.standing}: {row.reason}"]
     titles: dict[str, list[str]] = {}
     for metric, cell in row.cells.items():

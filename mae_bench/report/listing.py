@@ -1,4 +1,4 @@
-"""What `list models` and `list tasks` print: tables as wide as a terminal, or as wide as they need elsewhere."""
+"""What `list` prints of models, tasks and suites: tables as wide as a terminal, or as wide as they need elsewhere."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
@@ -9,6 +9,8 @@ from mae_bench.task import DEFAULT_PRESET, PRESETS, Task
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from mae_bench.suites import Suite, SuiteListing
 
 WIDTH_OF_A_PIPE = 10_000
 
@@ -35,6 +37,26 @@ def print_tasks(listings: Sequence[TaskListing], stream: TextIO) -> None:
                 table, name, ", ".join(listing.task.presets), *_data(listing.task), place, listing.task.description
             )
     _print(table, f"The preset is {DEFAULT_PRESET} unless told.", stream)
+
+
+def print_suites(listings: "Sequence[SuiteListing]", stream: TextIO) -> None:
+    """A suite a row: what it runs, and what it is."""
+    table = _table("suite", "models", "tasks", "seeds", "tables", "description")
+    for listing in listings:
+        suite = listing.suite
+        if suite is None:
+            _add_row(table, listing.name, "", "", "", "", listing.fault or "")
+        else:
+            seeds = ", ".join(str(seed) for seed in suite.seeds)
+            _add_row(table, listing.name, *_runs(suite), seeds, str(len(suite.tables)), suite.title)
+    _print(table, "A suite runs at any preset; the path of a TOML file names one of your own.", stream)
+
+
+def _runs(suite: "Suite") -> tuple[str, str]:
+    """The models and the tasks as they are written, each once."""
+    models = [*suite.models, *(row.model for table in suite.tables for row in table.rows if row.model)]
+    tasks = [*suite.tasks, *(table.task for table in suite.tables)]
+    return ", ".join(dict.fromkeys(models)), ", ".join(dict.fromkeys(tasks))
 
 
 def _data(task: Task) -> tuple[str, str]:

@@ -4,17 +4,18 @@ import re
 from collections.abc import Sequence
 
 from mae_bench.records.aggregate import Board
+from mae_bench.report.badges import NO_BADGES, Badges
 from mae_bench.report.layout import LEGEND, NO_BOARDS, Layout, TextCell, lay_out
 
 ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "@": "&#64;", ":": "&#58;"}
 """What a backslash does not disarm everywhere: HTML, GitHub's mathematics, mentions, bare links."""
 
 
-def render_boards(boards: Sequence[Board]) -> str:
+def render_boards(boards: Sequence[Board], badges: Badges = NO_BADGES) -> str:
     """All boards, a section each, with one legend at the top."""
     if not boards:
         return f"{escape(NO_BOARDS)}\n"
-    return "\n".join([f"{escape(LEGEND)}\n", *(render_layout(lay_out(board)) for board in boards)])
+    return "\n".join([f"{escape(LEGEND)}\n", *(render_layout(lay_out(board, badges)) for board in boards)])
 
 
 def escape(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mae_bench.report.badges import NO_BADGES, Badges
 from mae_bench.report.layout import ABSENT, LEGEND, NO_BOARDS, Layout, lay_out
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 NARROWEST_MODEL_COLUMN = 23
 
 
-def print_boards(boards: Sequence[Board], console: Console) -> None:
+def print_boards(boards: Sequence[Board], console: Console, badges: Badges = NO_BADGES) -> None:
     """Print every board and then the legend.
 
     On a terminal that a board does not fit, its metrics are split over several tables. Each repeats the models, their
@@ -27,7 +28,7 @@ def print_boards(boards: Sequence[Board], console: Console) -> None:
         _print_text(console, NO_BOARDS)
         return
     for board in boards:
-        print_layout(lay_out(board), console)
+        print_layout(lay_out(board, badges), console)
     _print_text(console, LEGEND.replace("Bold:", "Bold, with a star:"))
 
 

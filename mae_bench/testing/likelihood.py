@@ -51,8 +51,8 @@ def log_weights(subject: Subject) -> str:
     """Log-densities are finite for images of zeros, of ones and at random, and the same however many samples are asked.
 
     64 calls with one sample give the negative ELBO that one call with 64 gives, within six standard errors, so that by
-    Jensen's inequality the NLL of the latter lies below it. Samples are draws of their own: equal
-    columns are an exact likelihood, and the same under every seed.
+    Jensen's inequality the NLL of the latter lies below it. Samples are draws of their own: equal columns are an exact
+    likelihood, and the same under every seed.
     """
     model, random = subject.build(), subject.images(4)
     x = torch.cat([torch.zeros_like(random[:1]), torch.ones_like(random[:1]), random])

@@ -1,12 +1,14 @@
 """Decoders: log p(x|z) in nats and draws from it."""
 
 from collections.abc import Sequence
+from itertools import product
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mae_bench.nn.pixelcnn import PixelCNN
+from mae_bench.nn.pixelcnn_cache import PixelCNNCache
 from mae_bench.nn.resnet import UpwardBlock, halved
 from mae_bench.nn.weight_norm import ConvTranspose2d, Linear
 
@@ -32,8 +34,7 @@ class PixelCNNDecoder(nn.Module):
 
     def logits(self, x: Tensor, z: Tensor) -> Tensor:
         """x [N, C, H, W], z [N, units] -> Bernoulli logits [N, C, H, W], each a function of z and the pixels before."""
-        maps = F.elu(self.into_maps(z)).view(-1, self.MAPS, *self.shape[1:])
-        result: Tensor = self.pixelcnn(x, maps)
+        result: Tensor = self.pixelcnn(x, self.maps(z))
         return result
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
@@ -41,13 +42,16 @@ class PixelCNNDecoder(nn.Module):
         return bernoulli_log_likelihood(x, self.logits(x, z))
 
     def sample(self, z: Tensor) -> Tensor:
-        """Images [N, C, H, W] from p(x|z), pixel by pixel: one pass over the image for each."""
-        x = torch.zeros(z.shape[0], *self.shape, device=z.device, dtype=z.dtype)
-        for row in range(self.shape[1]):
-            for column in range(self.shape[2]):
-                probability = torch.sigmoid(self.logits(x, z)[:, :, row, column])
-                x[:, :, row, column] = torch.bernoulli(probability)
-        return x
+        """Images [N, C, H, W] from p(x|z), pixel by pixel; without gradients."""
+        with torch.no_grad():
+            cache = PixelCNNCache(self.pixelcnn, self.maps(z))
+            for row, column in product(range(self.shape[1]), range(self.shape[2])):
+                cache.set_pixel(row, column, torch.bernoulli(torch.sigmoid(cache.logits(row, column))))
+            return cache.images()
+
+    def maps(self, z: Tensor) -> Tensor:
+        """z [N, units] -> what conditions the PixelCNN: [N, 4, H, W]."""
+        return F.elu(self.into_maps(z)).view(-1, self.MAPS, *self.shape[1:])
 
 
 class ResNetDecoder(nn.Module):

@@ -1,38 +1,15 @@
 """The paper's networks at each preset: which encoder, posterior, prior and decoder a task's images ask for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
 
-from torch import Tensor, nn
-
-from mae_bench.adapter import DataSpec, NotSupported
+from mae_bench.adapter import DataSpec, Likelihood
 from mae_bench.vae.decoders import PixelCNNDecoder, ResNetDecoder
 from mae_bench.vae.encoders import ResNetEncoder
+from mae_bench.vae.natural_networks import natural_autoregressive_networks, natural_factorised_networks
+from mae_bench.vae.parts import Decoder, Networks, size_at
 from mae_bench.vae.posteriors import GaussianPosterior
 from mae_bench.vae.priors import AutoregressiveFlowPrior
-
-
-class Prior(Protocol):
-    """log p(z), z [N, units] -> [N] in nats, and draws [count, units]."""
-
-    def log_density(self, z: Tensor) -> Tensor: ...
-    def sample(self, count: int) -> Tensor: ...
-
-
-class Decoder(Protocol):
-    """log p(x|z), x [N, C, H, W] and z [N, units] -> [N] in nats, and draws [N, C, H, W]."""
-
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor: ...
-    def sample(self, z: Tensor) -> Tensor: ...
-
-
-class Networks(NamedTuple):
-    """The four parts that a VAE is made of beside its objective; each is a module."""
-
-    encoder: nn.Module
-    posterior: nn.Module
-    prior: Prior
-    decoder: Decoder
 
 
 @dataclass(frozen=True)
@@ -84,16 +61,16 @@ BINARY_SIZES = {
 """Specification "Binary images, 28x28" at preset paper; small and smoke are the same design, narrower and shorter."""
 
 
-def autoregressive_networks(data: DataSpec, preset: str) -> Networks:
-    """ResNet encoder, autoregressive-flow prior and PixelCNN decoder: the networks of VLAE and MAE."""
-    size = _binary_size(data, preset)
+def binary_autoregressive_networks(data: DataSpec, preset: str) -> Networks:
+    """ResNet encoder, autoregressive-flow prior and PixelCNN decoder."""
+    size = size_at(preset, BINARY_SIZES)
     decoder = PixelCNNDecoder(data.shape, size.units, size.pixelcnn_width, size.pixelcnn_kernels)
     return _networks(data, size, decoder)
 
 
-def factorised_networks(data: DataSpec, preset: str) -> Networks:
-    """ResNet encoder, autoregressive-flow prior and a residual decoder of independent pixels: "ResNet VAE with AF"."""
-    size = _binary_size(data, preset)
+def binary_factorised_networks(data: DataSpec, preset: str) -> Networks:
+    """ResNet encoder, autoregressive-flow prior and a residual decoder of independent pixels."""
+    size = size_at(preset, BINARY_SIZES)
     return _networks(data, size, ResNetDecoder(data.shape, size.units, size.resnet_widths))
 
 
@@ -106,9 +83,23 @@ def _networks(data: DataSpec, size: BinarySize, decoder: Decoder) -> Networks:
     )
 
 
-def _binary_size(data: DataSpec, preset: str) -> BinarySize:
-    if data.likelihood != "bernoulli":
-        raise NotSupported(f"these networks are for binary images; a {data.likelihood} needs networks of its own")
-    if preset not in BINARY_SIZES:
-        raise ValueError(f"there is no preset {preset!r}; choose one of {', '.join(BINARY_SIZES)}")
-    return BINARY_SIZES[preset]
+MakeNetworks = Callable[[DataSpec, str], Networks]
+
+AUTOREGRESSIVE: dict[Likelihood, MakeNetworks] = {
+    "bernoulli": binary_autoregressive_networks,
+    "discretized_logistic_mixture": natural_autoregressive_networks,
+}
+FACTORISED: dict[Likelihood, MakeNetworks] = {
+    "bernoulli": binary_factorised_networks,
+    "discretized_logistic_mixture": natural_factorised_networks,
+}
+
+
+def autoregressive_networks(data: DataSpec, preset: str) -> Networks:
+    """An autoregressive decoder and an autoregressive-flow prior: the networks of VLAE and MAE for these images."""
+    return AUTOREGRESSIVE[data.likelihood](data, preset)
+
+
+def factorised_networks(data: DataSpec, preset: str) -> Networks:
+    """A decoder of independent pixels and the same prior and encoder: "ResNet VAE with AF" for these images."""
+    return FACTORISED[data.likelihood](data, preset)

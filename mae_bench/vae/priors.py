@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mae_bench.nn.made import MADE
+from mae_bench.nn.weight_norm import folded_weights
 
 FLOW_INITIAL_SCALE = 0.1
 """Standard deviation of each layer's output in the flows after data-dependent initialisation (specification)."""
@@ -59,7 +60,8 @@ class AutoregressiveFlowPrior(nn.Module):
         """[count, units] from p(z)."""
         example = next(self.parameters())
         z = torch.randn(count, self.units, device=example.device, dtype=example.dtype)
-        for number in reversed(range(len(self.steps))):
-            z = cast(AffineFlowStep, self.steps[number]).inverse(z)
-            z = z if number == 0 else z.flip(1)
+        with folded_weights(self):
+            for number in reversed(range(len(self.steps))):
+                z = cast(AffineFlowStep, self.steps[number]).inverse(z)
+                z = z if number == 0 else z.flip(1)
         return z

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import platformdirs
 import pytest
 
-from mae_bench.data.download import data_folder, fetch
+from mae_bench.data.download import data_folder, fetch, git_blob_id
 from mae_bench.errors import DataError
 
 CONTENT = bytes(range(256)) * 400
@@ -71,6 +71,27 @@ def test_next_mirror_serves_where_one_fails(server, bad):
     assert server.requests == [f"/{bad}/images.gz", "/good/images.gz"]
 
 
+@pytest.mark.parametrize(
+    "known_hash", [f"md5:{hashlib.md5(CONTENT).hexdigest()}", f"git-blob:{git_blob_id(CONTENT)}"], ids=["md5", "git"]
+)
+def test_other_hashes_serve_as_well(server, known_hash):
+    mirrors = [f"http://127.0.0.1:{server.server_port}/{mirror}/" for mirror in ("damaged", "good")]
+    for _ in range(2):
+        assert fetch("images.gz", mirrors, known_hash, prepared="images.npz").read_bytes() == CONTENT
+    assert server.requests == ["/damaged/images.gz", "/good/images.gz"]
+
+
+@pytest.mark.parametrize(
+    ("content", "blob"),
+    [
+        (b"", "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"),
+        (b"hello\n", "ce013625030ba8dba906f756967f9e9ca394464a"),
+    ],
+)
+def test_git_blob_ids_are_those_of_git_hash_object(content, blob):
+    assert git_blob_id(content) == blob
+
+
 def test_unreachable_mirror_is_passed_over(server):
     # Port 1 of this machine: nothing listens there.
     mirrors = ["http://127.0.0.1:1/", f"http://127.0.0.1:{server.server_port}/good/"]
@@ -83,7 +104,7 @@ def test_total_failure_is_one_sentence_and_leaves_nothing(server, tmp_path):
     message = str(caught.value)
     base = f"http://127.0.0.1:{server.server_port}"
     assert message == (
-        f"images.gz cannot be had ({base}/damaged/: what it sent does not have the known SHA-256; "
+        f"images.gz cannot be had ({base}/damaged/: what it sent does not have the known hash; "
         f"{base}/cut/: the transfer failed (ChunkedEncodingError); {base}/absent/: HTTP status 404); "
         f"check the network, or put images.npz into {tmp_path / 'data'} (or into the folder that MAE_BENCH_DATA names)."
     )

@@ -11,11 +11,11 @@ import torch
 
 import mae_bench.data
 from mae_bench.content import content_folder
-from mae_bench.data import draw_split, load_data
+from mae_bench.data import draw_split, draw_subset, load_data
 from mae_bench.data.arrays import Arrays, hash_arrays
 from mae_bench.errors import DataError
 from mae_bench.seeding import numpy_generator
-from mae_bench.task import Task, load_task
+from mae_bench.task import SplitSizes, Task, load_task
 
 GOLDEN_DIGITS = {
     "data": "efa8b0fa9a1c5a6ffc7b6e2f4a39e03db90a17e1656c74be45a9f1fd8371c76b",
@@ -93,6 +93,41 @@ def test_split_follows_the_seed(digits_task):
     assert not torch.equal(one.validation.grey, different.validation.grey)
 
 
+def with_subset(task: Task, preset: str, train: int, validation: int, test: int) -> Task:
+    sizes = SplitSizes(train=train, validation=validation, test=test)
+    protocol = task.protocol(preset).model_copy(update={"subset": sizes})
+    return task.model_copy(update={"presets": {**task.presets, preset: protocol}})
+
+
+def test_a_preset_with_a_subset_has_those_images_of_the_splits_with_their_labels_and_bits(digits_task):
+    """Image by image against the whole split, found there by its bytes."""
+    task = with_subset(digits_task, "smoke", 100, 20, 30)
+    whole, part = load_data(task), load_data(task, preset="smoke")
+    assert part.spec.train_size == 100
+    assert whole.spec.train_size == 1097
+    assert part.hashes == whole.hashes == GOLDEN_DIGITS
+    for split, size in (("train", 100), ("validation", 20), ("test", 30)):
+        all_images, images = getattr(whole, split), getattr(part, split)
+        index_of = {image.tobytes(): index for index, image in enumerate(all_images.grey.numpy())}
+        found = [index_of[image.tobytes()] for image in images.grey.numpy()]
+        assert len(found) == len(set(found)) == size
+        assert found == sorted(found)
+        assert found != list(range(size))  # spread over the split
+        np.testing.assert_array_equal(getattr(part, f"{split}_labels"), getattr(whole, f"{split}_labels")[found])
+        if split != "train":
+            assert torch.equal(images.batch(torch.arange(size)), all_images.batch(torch.tensor(found)))
+
+
+def test_subsets_are_nested_follow_the_task_seed_and_are_of_their_preset_alone(digits_task):
+    smaller, larger = with_subset(digits_task, "smoke", 50, 10, 10), with_subset(digits_task, "smoke", 100, 20, 30)
+    one, other = draw_subset(smaller, "smoke"), draw_subset(larger, "smoke")
+    for part in ("train", "validation", "test"):
+        assert set(getattr(one, part)) < set(getattr(other, part))
+    reseeded = draw_subset(larger.model_copy(update={"seed": 1}), "smoke")
+    assert not np.array_equal(reseeded.train, other.train)
+    assert len(load_data(larger, preset="small").train) == len(load_data(larger).train) == 1097
+
+
 def test_fixed_bits_are_drawn_by_the_task_seed(digits_task):
     """Recomputed from the design's formula, and the same at each call."""
     data = load_data(digits_task)
@@ -164,7 +199,10 @@ def test_wrong_number_of_official_test_images(mnist_500_task):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("mnits", "there is no data source 'mnits'; choose one of digits, mnist or write package.module:function"),
+        (
+            "mnits",
+            r"there is no data source 'mnits'; choose one of cifar10, .* or write package\.module:function",
+        ),
         ("no_such_package:load", "'no_such_package:load' cannot be loaded .*; install the package"),
         ("mae_bench.data.digits:lod", "'mae_bench.data.digits:lod' cannot be loaded .*; install the package"),
         ("builtins:dict", "'builtins:dict' returned dict; let the function return"),

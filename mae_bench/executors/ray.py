@@ -1,0 +1,174 @@
+"""The executor of a Ray cluster. Ray places the jobs, shares out GPUs, and starts a job again whose node is gone.
+
+A Ray task hands its job to a process of its own, as a slot of this machine does (`executors.worker_process`): a job
+that takes its process with it fails alone, and the process is kept for the next job that Ray gives to the same worker.
+"""
+
+import importlib
+import os
+import shutil
+import uuid
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from mae_bench.atomic import write_atomically
+from mae_bench.errors import UsageError, describe
+from mae_bench.executors import JobResult, JobSettings
+from mae_bench.executors.worker_process import WorkerProcess, make_request
+from mae_bench.interruption import GRACE_SECONDS
+from mae_bench.plan import Job
+from mae_bench.records.schema import Record
+from mae_bench.records.store import Store
+from mae_bench.report.progress import RunDisplay
+
+RESTARTS = 5
+"""Of one job, by Ray, after its node or its Ray worker is gone. A job that fails or kills its own process has none."""
+STORE_IDENTITY = ".store"
+"""In the store's root: a random text by which a node sees whether it shares that folder with the driver."""
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """Jobs as tasks of the cluster that `connect` found. gpus, cpus: of a job, as Ray counts them."""
+
+    ray: Any
+    gpus: float
+    cpus: float
+    timeout_minutes: float | None = None
+
+    def run(
+        self, jobs: Sequence[Job], store: Store, settings: JobSettings, report: RunDisplay
+    ) -> Generator[JobResult, None, None]:
+        """As `Executor.run`."""
+        ray = self.ray
+        task = ray.remote(num_gpus=self.gpus, num_cpus=self.cpus, max_retries=RESTARTS)(run_on_node)
+        environment = {"OMP_NUM_THREADS": str(max(1, int(self.cpus)))}
+        if folder := os.environ.get("MAE_BENCH_DATA"):
+            environment["MAE_BENCH_DATA"] = folder
+        identity, run = _identify(store.root), uuid.uuid4().hex
+        device = "cuda" if self.gpus else "cpu"
+        pending = {}
+        for job in jobs:
+            request = make_request(job, store, settings, device=device, place=device)
+            request["scratch"] = f"jobs/{run}/{job.key}"
+            pending[task.remote(request, environment, self.timeout_minutes, identity)] = job
+        try:
+            while pending:
+                ended, _ = ray.wait(list(pending), num_returns=1)
+                for reference in ended:
+                    yield self._result(pending.pop(reference), reference, store)
+        finally:
+            for reference in pending:
+                ray.cancel(reference)
+            if pending:
+                ray.wait(list(pending), num_returns=len(pending), timeout=GRACE_SECONDS + 1)
+            ray.shutdown()
+
+    def _result(self, job: Job, reference: Any, store: Store) -> JobResult:
+        """What the task left; its record is saved here where its node could not do so."""
+        try:
+            reply = self.ray.get(reference)
+        except self.ray.exceptions.RayError as error:
+            return JobResult(job, f"Ray gave it up ({describe(error)}); the same command goes on.", 0.0)
+        if "failure" in reply:
+            return JobResult(job, reply["failure"], reply["seconds"])
+        record = Record.model_validate(reply["record"])
+        try:
+            if not reply["shared"]:
+                store.save(record)
+        except OSError as error:
+            return JobResult(job, f"its record cannot be saved ({describe(error)}).", reply["seconds"])
+        return JobResult(job, record, reply["seconds"])
+
+
+def connect(
+    address: str | None, gpus: float | None = None, cpus: float = 1.0, timeout_minutes: float | None = None
+) -> OnRay:
+    """The executor on the cluster at `address`; without one, on that of RAY_ADDRESS, or on this machine alone.
+
+    gpus: of a job; None is one where the cluster has any. UsageError where Ray is not installed, the cluster cannot be
+    reached, or has less than one job needs.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # whether Ray is told of a run is for its user to say
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # `run_on_node` hides GPUs itself
+    try:
+        ray: Any = importlib.import_module("ray")
+    except ImportError as error:
+        raise UsageError("the executor ray needs Ray; install it with pip install 'mae-bench[ray]'.") from error
+    try:
+        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UsageError(f"the Ray cluster at {address} cannot be reached ({describe(error)}).") from error
+    available = ray.cluster_resources()
+    gpus = gpus if gpus is not None else float(available.get("GPU", 0) > 0)
+    for what, wanted in (("GPU", gpus), ("CPU", cpus)):
+        if wanted > available.get(what, 0):
+            ray.shutdown()
+            raise UsageError(
+                f"a job needs {wanted:g} {what}s and the Ray cluster has {available.get(what, 0):g}; "
+                f"ask for less with --{what.lower()}s-per-job, or start nodes first."
+            )
+    return OnRay(ray, gpus, cpus, timeout_minutes)
+
+
+_worker: WorkerProcess | None = None
+"""Of this Ray worker; Ray gives a worker one task at a time."""
+
+
+def run_on_node(
+    request: dict[str, Any], environment: dict[str, str], timeout_minutes: float | None, identity: str
+) -> dict[str, Any]:
+    """The Ray task: the reply of a process of this node to `request`, and whether the node shares the store."""
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "") if request["device"] == "cuda" else ""
+    if gpus:
+        request = {**request, "place": f"cuda:{gpus}"}
+    shared = _read_identity(Path(request["store"])) == identity
+    scratch = platformdirs.user_cache_path("mae-bench") / request["scratch"]
+    if not shared:
+        request = {**request, "store": None, "working_directory": str(scratch)}
+    worker = _worker_with({**environment, "CUDA_VISIBLE_DEVICES": gpus})
+    reply: dict[str, Any] = {}
+    try:
+        reply = worker.run(request, timeout_minutes)
+    finally:
+        if "record" not in reply:  # it failed, or Ray cancels this task
+            _stop_worker()
+    if "record" in reply:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return {**reply, "shared": shared}
+
+
+def _worker_with(environment: dict[str, str]) -> WorkerProcess:
+    """The process kept from the job before, or a new one where the GPU is another."""
+    global _worker  # noqa: PLW0603 (a Ray worker is a process, and this is its state)
+    if _worker is not None and _worker.environment != environment:
+        _stop_worker()
+    if _worker is None:
+        _worker = WorkerProcess(environment)
+    return _worker
+
+
+def _stop_worker() -> None:
+    global _worker
+    worker, _worker = _worker, None
+    if worker is not None:
+        worker.stop()
+
+
+def _identify(root: Path) -> str:
+    """The identity of the store, written by the first run on a cluster."""
+    if not (identity := _read_identity(root)):
+        identity = uuid.uuid4().hex
+        write_atomically(root / STORE_IDENTITY, identity.encode())
+    return identity
+
+
+def _read_identity(root: Path) -> str:
+    try:
+        return (root / STORE_IDENTITY).read_text(encoding="utf-8")
+    except OSError:
+        return ""

@@ -1,0 +1,61 @@
+"""How long jobs will take, by the clocks of finished records. Does not import torch."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from statistics import fmean
+
+from mae_bench.errors import RecordError
+from mae_bench.names import model_label
+from mae_bench.plan import Job
+from mae_bench.records.schema import Record
+from mae_bench.records.store import Store, json_files, read_if_record
+
+PUBLISHED = Path("leaderboard/results")
+"""The published board, in a checkout: its records count beside those of one's own store."""
+
+
+def describe_estimate(jobs: Sequence[Job], store: Store) -> str:
+    """A sentence: how long `jobs` take by the records in `store` and on the published board, and how many have none."""
+    seconds, without = estimate_seconds(jobs, [*_readable_records(store.root), *_readable_records(PUBLISHED)])
+    if without == len(jobs):
+        return "no estimate of the time: these models have no finished record on these tasks at this preset"
+    left_out = f"; jobs without any record, {without} of {len(jobs)}, are not in it" if without else ""
+    return f"about {describe_duration(seconds)} by the records of this store and of the published board{left_out}"
+
+
+def estimate_seconds(jobs: Sequence[Job], records: Iterable[Record]) -> tuple[float, int]:
+    """Seconds for all jobs one after another, and how many of them could not be counted.
+
+    A job takes as long as the complete records of its model, with these parameters, on its task at its preset took on
+    average, whatever the machine; one without such a record counts nothing.
+    """
+    seconds: dict[tuple[str, str, str], list[float]] = {}
+    for record in records:
+        if record.training.status == "complete":
+            place = (model_label(record.model.name, record.model.params), record.task.name, record.preset)
+            took = record.clocks.training_seconds + record.clocks.evaluation_seconds
+            seconds.setdefault(place, []).append(took)
+    known = [fmean(seconds[place]) for job in jobs if (place := _place(job)) in seconds]
+    return sum(known), len(jobs) - len(known)
+
+
+def describe_duration(seconds: float) -> str:
+    """ "2 h 10 min", "4 min", "20 s": rounded to what is shown."""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _place(job: Job) -> tuple[str, str, str]:
+    return job.model.label, job.task.name, job.preset
+
+
+def _readable_records(root: Path) -> Iterator[Record]:
+    """The records under `root`, without the broken ones: they are no reason to give no estimate."""
+    for path in json_files(root):
+        with suppress(RecordError):
+            record = read_if_record(path)
+            if record is not None:
+                yield record

@@ -1,0 +1,172 @@
+"""The page of one model on one board: parameters, every seed's numbers, training, provenance, how to run it again."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mae_bench.canonical import canonical_json
+from mae_bench.content import content_folder
+from mae_bench.metrics.catalogue import metric_kind
+from mae_bench.records.aggregate import Board, Row
+from mae_bench.records.schema import Metric, Record
+from mae_bench.report.badges import Badges
+from mae_bench.report.html.pages import UNITS, board_address, model_address, page_plot, render
+from mae_bench.report.html.plots import training_plot
+from mae_bench.report.layout import ABSENT, ARROWS, TextCell, format_value, lay_out, row_label
+
+STAND_IN = "path/to/file.py"
+"""For the file of a model that does not come with mae-bench."""
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric: the mean over seeds as on the board, and every seed's value with its standard error."""
+
+    title: str
+    unit: str
+    mean: TextCell
+    seeds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ProvenanceRow:
+    """One fact about the runs: one value a seed, or a single one where all seeds share it."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+def _commit(record: Record) -> str | None:
+    environment = record.environment
+    changed = " with uncommitted changes" if environment.git_dirty else ""
+    return None if environment.git_commit is None else f"{environment.git_commit}{changed}"
+
+
+FACTS: dict[str, Callable[[Record], object]] = {
+    "Training ended": lambda record: f"{record.training.status}: {record.training.reason}",
+    "Epochs": lambda record: record.training.epochs,
+    "Steps": lambda record: record.training.steps,
+    "Best epoch": lambda record: record.training.best_epoch,
+    "Trainable parameters": lambda record: f"{record.training.parameters:,}",
+    "Training, seconds": lambda record: f"{record.clocks.training_seconds:.1f}",
+    "Evaluation, seconds": lambda record: f"{record.clocks.evaluation_seconds:.1f}",
+    "Peak memory, MiB": lambda record: ", ".join(
+        f"{where} {mib:.1f}" for where, mib in sorted(record.peak_memory_mib.items())
+    ),
+    "Created (UTC)": lambda record: record.created,
+    "Device": lambda record: record.environment.device,
+    "Processor": lambda record: record.environment.processor,
+    "Threads": lambda record: record.environment.threads,
+    "Platform": lambda record: record.environment.platform,
+    "Python": lambda record: record.environment.python,
+    "PyTorch": lambda record: record.environment.torch,
+    "mae-bench": lambda record: record.environment.mae_bench,
+    "Git commit of mae-bench": _commit,
+    "Engine version": lambda record: record.engine_version,
+    "Precision": lambda record: record.precision,
+    "SHA-256 of the adapter's source": lambda record: record.hashes.adapter_source,
+    "SHA-256 of the protocol": lambda record: record.hashes.protocol,
+    "SHA-256 of the data": lambda record: record.hashes.data,
+    "SHA-256 of the validation bits": lambda record: record.hashes.validation_bits,
+    "SHA-256 of the test bits": lambda record: record.hashes.test_bits,
+    "Key of the job": lambda record: record.key,
+    "SHA-256 of the record": lambda record: record.record_hash,
+}
+"""What is told of every run, in this order."""
+
+
+def render_model(board: Board, label: str, badges: Badges, records: Path | None) -> str:
+    """The page of the model `label` on `board`. records: the folder that holds the records, as seen from the site's."""
+    rows = [row for row in (*board.rows, *board.unranked) if row.label == label]
+    return render(
+        model_address(board, label),
+        "model.html",
+        title=label,
+        board_heading=lay_out(board).heading,
+        board_address=board_address(board),
+        name=rows[0].name,
+        params={name: canonical_json(value) for name, value in sorted(rows[0].params.items())},
+        sections=[_section(board, row, number, badges, records) for number, row in enumerate(rows, 1)],
+    )
+
+
+def _section(board: Board, row: Row, number: int, badges: Badges, records: Path | None) -> dict[str, Any]:
+    plot = training_plot(row.records, f"training-{number}")
+    command, wanting = reproduction(board, row)
+    return {
+        "key": f"runs-{number}",
+        "label": row_label(row),
+        "standing": row.standing,
+        "reason": row.reason,
+        "badge": badges.of(row),
+        "seeds": [str(seed) for seed in row.seeds],
+        "metrics": [_metric_row(board, row, metric) for metric in board.metrics],
+        "plot": page_plot(plot) if any(series.points for series in plot.series) else None,
+        "provenance": [_provenance_row(name, fact, row.records) for name, fact in FACTS.items()],
+        "files": _record_files(row.records, records),
+        "command": command,
+        "wanting": wanting,
+    }
+
+
+def _metric_row(board: Board, row: Row, metric: str) -> MetricRow:
+    kind, cell = metric_kind(metric), row.cells[metric]
+    spread = "" if cell.mean is None or cell.std is None else f" ± {format_value(metric, cell.std)}"
+    mean = TextCell(ABSENT if cell.mean is None else format_value(metric, cell.mean) + spread, cell.bold)
+    unit = UNITS.get(kind.unit, kind.unit)
+    values = tuple(_seed_value(metric, record) for record in row.records)
+    return MetricRow(kind.title + ARROWS[kind.direction], unit, mean, values)
+
+
+def _seed_value(metric: str, record: Record) -> str:
+    """The value and, in brackets, its standard error; where there is no value, why."""
+    found: Metric | None = record.metrics.get(metric)
+    if found is None:
+        return f"{ABSENT} {record.not_supported.get(metric, 'not measured')}"
+    if found.value is None:
+        return f"{ABSENT} {found.reason or 'not finite'}"
+    stderr = "" if found.stderr is None else f" ({format_value(metric, found.stderr)})"
+    return format_value(metric, found.value) + stderr
+
+
+def _provenance_row(name: str, fact: Callable[[Record], object], records: Sequence[Record]) -> ProvenanceRow:
+    values = tuple(ABSENT if value is None else str(value) for value in map(fact, records))
+    return ProvenanceRow(name, values[:1] if len(set(values)) == 1 else values)
+
+
+def _record_files(runs: Sequence[Record], folder: Path | None) -> list[tuple[int, str]]:
+    """(seed, address) of every record's file, for the site that lies beside them."""
+    if folder is None:
+        return []
+    return [
+        (run.seed, (folder / run.task.name / run.preset / run.model.name / f"{run.key}.json").as_posix())
+        for run in runs
+    ]
+
+
+def reproduction(board: Board, row: Row) -> tuple[str, list[str]]:
+    """The command that runs every job of `row` again, and sentences about what it needs beside this mae-bench."""
+    needs = []
+    models = row.label
+    if not (content_folder("baselines") / f"{row.name}.py").is_file():
+        models = STAND_IN + row.label.removeprefix(row.name)
+        needs.append(
+            f"{row.name} does not come with mae-bench: {STAND_IN} stands for the file with its class, whose text has "
+            f"the SHA-256 {row.records[0].hashes.adapter_source}."
+        )
+    if not (content_folder("tasks") / f"{board.task}.toml").is_file():
+        needs.append(
+            f"The task {board.task} does not come with mae-bench: install the package that offers it, or give "
+            "the path of its TOML file."
+        )
+    if row.standing == "partial":
+        needs.append("The training of this run was cut short by a clock, so a new one may end elsewhere.")
+    options = {"--models": models, "--tasks": board.task, "--preset": board.preset}
+    options["--seeds"] = ",".join(str(seed) for seed in row.seeds)
+    devices = {"cpu" if record.environment.device == "cpu" else "cuda" for record in row.records}
+    if len(devices) == 1:
+        options["--device"] = devices.pop()
+    words = [word for option, value in options.items() for word in (option, value)]
+    return shlex.join(["mae-bench", "run", *words]), needs

@@ -1,0 +1,211 @@
+"""The table of jobs: live while a run of several processes is on, and once for `mae-bench status`.
+
+Both read the progress files that the jobs write, wherever they run. Imports rich only to draw.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TextIO
+
+from mae_bench.errors import RecordError
+from mae_bench.job_progress import PROGRESS_FILE, JobProgress, read_progress
+from mae_bench.names import model_label
+from mae_bench.plan import Job
+from mae_bench.records.schema import Record
+from mae_bench.records.store import Store, json_files, read_if_record
+from mae_bench.report.progress import SECONDS_BETWEEN_LINES, RunDisplay
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+COLUMNS = ("job", "state", "device", "stage", "epoch, loss, validation", "time left")
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """One job as a person reads it; `cells` are in the order of COLUMNS. state: its first word."""
+
+    title: str
+    state: str
+    device: str = ""
+    stage: str = ""
+    note: str = ""
+    left: str = ""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return (self.title, self.state, self.device, self.stage, self.note, self.left)
+
+
+def describe_progress(progress: JobProgress, now: float) -> JobRow:
+    """The row of a job that has no record, or is being run again."""
+    device = f"{progress.device} of {progress.host}"
+    if progress.state == "failed":
+        return JobRow(progress.title, "failed", device, note=progress.failure)
+    stage = f"{progress.stage} {progress.done}/{progress.total}" if progress.stage else ""
+    if progress.is_stale(now):
+        silent = f"stale: silent for {_duration(now - progress.updated)}"
+        return JobRow(progress.title, silent, device, stage, progress.note)
+    left = progress.seconds_left()
+    shown = _duration(left) if progress.state == "running" and left is not None else ""
+    return JobRow(progress.title, progress.state, device, stage, progress.note, shown)
+
+
+def job_rows(root: Path, now: float) -> list[JobRow]:
+    """Every job that has a record or a progress file under `root`, running ones first.
+
+    States: running; stale, where a job that runs has not been heard of; failed; stopped, by a signal; partial; done;
+    broken, a record that cannot be read.
+    """
+    rows = {}
+    for path in json_files(root):
+        if path.name != PROGRESS_FILE and (row := _record_row(path)):
+            rows[path.with_suffix("")] = row
+    for path in root.rglob(PROGRESS_FILE):
+        progress = read_progress(path)
+        if progress and (progress.state == "running" or path.parent not in rows):
+            rows[path.parent] = describe_progress(progress, now)
+    order = ("running", "stale", "failed", "stopped", "broken", "partial", "done")
+    return sorted(rows.values(), key=lambda row: (order.index(row.state.partition(":")[0]), row.title))
+
+
+def draw(rows: Iterable[JobRow]) -> "Table":
+    """The rows as a table of rich; names are shown as they are, brackets too."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in COLUMNS:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row.cells))
+    return table
+
+
+def jobs_display(jobs: Sequence[Job], store: Store, stream: TextIO) -> "AbstractContextManager[RunDisplay]":
+    """The display that suits the stream, for jobs that run in other processes."""
+    return JobsTable(jobs, store, stream) if stream.isatty() else JobsLines(jobs, store, stream)
+
+
+class _JobsDisplay:
+    """Which jobs have ended, and what those that run say of themselves."""
+
+    def __init__(self, jobs: Sequence[Job], store: Store, stream: TextIO) -> None:
+        self._folders = {job.title: store.working_directory(job) for job in jobs}
+        self._all = len(jobs)
+        self._stream = stream
+
+    def start(self, title: str) -> None:
+        """Nothing: a job says itself that it runs."""
+
+    def progress(self, stage: str, done: int, total: int, note: str) -> None:
+        """Write a line as a stage of the run itself begins, the loading of data."""
+        if done == 0:
+            self._write(f"  {stage}")
+
+    def end(self, title: str, outcome: str) -> None:
+        """Write the job's number, title and outcome."""
+        self._folders.pop(title)
+        self._write(f"[{self._all - len(self._folders)}/{self._all}] {title}: {outcome}")
+
+    def _running(self) -> Iterator[JobRow]:
+        now = time.time()
+        for folder in list(self._folders.values()):
+            progress = read_progress(folder / PROGRESS_FILE)
+            if progress and progress.state == "running" and not progress.is_stale(now):
+                yield describe_progress(progress, now)
+
+    def _write(self, line: str) -> None:
+        raise NotImplementedError
+
+
+class JobsLines(_JobsDisplay):
+    """For a log: a line when a job ends, and every 30 seconds a line for each that runs."""
+
+    def __enter__(self) -> Self:
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._report, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def write_running(self) -> None:
+        """A line for each job that runs."""
+        for row in self._running():
+            left = f", {row.left} left" if row.left else ""
+            self._write(f"  {row.title}, {row.device}: {row.stage} {row.note}".rstrip() + left)
+
+    def _report(self) -> None:
+        while not self._ended.wait(SECONDS_BETWEEN_LINES):
+            self.write_running()
+
+    def _write(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+class JobsTable(_JobsDisplay):
+    """For a terminal: a table of the jobs that run, drawn anew every second; above it a line when a job ends."""
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(file=self._stream)
+        self._live = Live(get_renderable=self._draw, console=console, refresh_per_second=1, transient=True)
+        self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
+
+    def _draw(self) -> "Table":
+        rows = list(self._running())
+        table = draw(rows)
+        ended = self._all - len(self._folders)
+        table.caption = (
+            f"{self._all} jobs: {ended} ended, {len(rows)} running, {len(self._folders) - len(rows)} waiting"
+        )
+        return table
+
+    def _write(self, line: str) -> None:
+        self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _record_row(path: Path) -> JobRow | None:
+    try:
+        record = read_if_record(path)
+    except RecordError as error:
+        return JobRow(path.name, "broken", note=str(error))
+    if record is None:
+        return None
+    state = "done" if record.training.status == "complete" else "partial"
+    clocks = record.clocks
+    stage = f"took {_duration(clocks.training_seconds + clocks.evaluation_seconds)}"
+    return JobRow(_title(record), state, record.environment.device, stage, _epochs(record))
+
+
+def _title(record: Record) -> str:
+    return (
+        f"{record.task.name} {record.preset} {model_label(record.model.name, record.model.params)} seed {record.seed}"
+    )
+
+
+def _epochs(record: Record) -> str:
+    """How the training ended, in the words of a training that runs."""
+    curve = record.training.curve
+    values = [row.validation_negative_elbo for row in curve if row.validation_negative_elbo is not None]
+    best = f", best validation -ELBO {min(values):.2f}" if values else ""
+    return f"{record.training.epochs} epochs{best}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.1f} h"

@@ -1,0 +1,137 @@
+"""A suite's tables as text: in the paper's rows and columns, ours beside what was reported, and how far they differ."""
+
+from collections.abc import Sequence
+
+from mae_bench.metrics.catalogue import metric_kind
+from mae_bench.records.aggregate import Board, Cell, Row, boards
+from mae_bench.records.reported import difference
+from mae_bench.records.schema import Record
+from mae_bench.report.layout import ABSENT, ARROWS, Layout, TextCell, format_value
+from mae_bench.suites import ResolvedRow, Suite, Table, resolve_table
+from mae_bench.task import DEFAULT_PRESET, PRESETS, ReportedRow, Task
+from mae_bench.text import printable
+
+MISSING = "missing"
+SUITE_LEGEND = (
+    "Mean ± standard deviation over seeds; nats an image, accuracies in per cent; ↓ lower, ↑ higher is better. "
+    "Difference: ours minus reported ± its standard error, the root of std²/n (over the n seeds) plus the squared "
+    "standard error over the test images; one seed gives none, and the reported value counts as exact. "
+    f"{MISSING}: not measured here."
+)
+OTHER_PRESET = (
+    "Preset {} is not the paper's protocol: the differences say how far its numbers are from the paper's, not whether "
+    "those can be reproduced."
+)
+
+
+def lay_out_suite(suite: Suite, records: Sequence[Record], preset: str | None = None) -> list[Layout]:
+    """Each table of `suite` once for every preset that has records of its task, or for `preset` alone.
+
+    One without any record is laid out once, with nothing of ours in it. UsageError for a wrong model, task, preset or
+    reported row.
+    """
+    layouts = []
+    for table in suite.tables:
+        task, rows = resolve_table(table)
+        own = [record for record in records if record.task.name == task.name and record.task.version == task.version]
+        found = {board.preset: board for board in boards(own, [task])} if own else {}
+        presets = [preset] if preset else [name for name in PRESETS if name in found] or [DEFAULT_PRESET]
+        for name in presets:
+            task.protocol(name)
+            layouts.append(_lay_out(table, task, name, rows, found.get(name)))
+    return layouts
+
+
+def _lay_out(table: Table, task: Task, preset: str, rows: Sequence[ResolvedRow], board: Board | None) -> Layout:
+    ours = [*board.rows, *board.unranked] if board else []
+    citations = list(dict.fromkeys(row.reported.citation for row in rows if row.reported))
+    notes = [*([] if preset == "paper" else [OTHER_PRESET.format(preset)]), *(board.notes if board else ())]
+    lines = []
+    for row in rows:
+        measured = _measured_row(row, ours)
+        if row.model:
+            notes += _notes(row.model.label, measured, row, ours, table.metrics)
+            lines.append(_our_line(row.model.label, measured, table.metrics))
+        if row.reported:
+            lines.append(_reported_line(row.reported, citations.index(row.reported.citation) + 1, table.metrics))
+        if measured and row.reported:
+            lines.append(_difference_line(measured, row.reported, table.metrics))
+    return Layout(
+        heading=printable(f"{table.title}, preset {preset}"),
+        caption=printable(f"{task.title}. Task {task.name}, version {task.version}."),
+        headings=("model", "seeds", *(_heading(metric) for metric in table.metrics)),
+        rows=tuple(lines),
+        notes=tuple(printable(note) for note in (*notes, *(f"[{i}] {text}" for i, text in enumerate(citations, 1)))),
+    )
+
+
+def _measured_row(row: ResolvedRow, ours: Sequence[Row]) -> Row | None:
+    """The ranked row of the model: of several with other sources of the adapter, the one with the present source."""
+    if row.model is None:
+        return None
+    ranked = [one for one in ours if one.label == row.model.label and one.standing == "ranked"]
+    present = [one for one in ranked if one.records[0].hashes.adapter_source == row.model.source_hash]
+    return next(iter(present or ranked), None)
+
+
+def _our_line(label: str, row: Row | None, metrics: Sequence[str]) -> tuple[TextCell, ...]:
+    seeds = str(len(row.seeds)) if row else MISSING
+    return (TextCell(printable(label)), TextCell(seeds), *(_our_cell(row, metric) for metric in metrics))
+
+
+def _our_cell(row: Row | None, metric: str) -> TextCell:
+    cell = _cell(row, metric)
+    if cell is None or cell.mean is None:
+        return TextCell(MISSING)
+    spread = "" if cell.std is None else f" ± {format_value(metric, cell.std)}"
+    return TextCell(format_value(metric, cell.mean) + spread, value=cell.mean)
+
+
+def _reported_line(row: ReportedRow, citation: int, metrics: Sequence[str]) -> tuple[TextCell, ...]:
+    cells = []
+    for metric in metrics:
+        value, spread = row.metrics.get(metric), row.spreads.get(metric)
+        text = ABSENT if value is None else format_value(metric, value)
+        cells.append(TextCell(text if spread is None else f"{text} ± {format_value(metric, spread)}", value=value))
+    return (TextCell(f"{printable(row.model)} [{citation}]"), TextCell("reported"), *cells)
+
+
+def _difference_line(ours: Row, reported: ReportedRow, metrics: Sequence[str]) -> tuple[TextCell, ...]:
+    return (TextCell(""), TextCell("difference"), *(_difference(ours, reported, metric) for metric in metrics))
+
+
+def _difference(ours: Row, reported: ReportedRow, metric: str) -> TextCell:
+    cell, value = _cell(ours, metric), reported.metrics.get(metric)
+    found = difference(cell, value) if cell is not None and value is not None else None
+    if found is None:
+        return TextCell(ABSENT)
+    error = "" if found.standard_error is None else f" ± {format_value(metric, found.standard_error)}"
+    sign = "+" if found.value >= 0 else ""
+    return TextCell(f"{sign}{format_value(metric, found.value)}{error}", value=found.value)
+
+
+def _cell(row: Row | None, metric: str) -> Cell | None:
+    return row.cells.get(metric) if row else None
+
+
+def _heading(metric: str) -> str:
+    kind = metric_kind(metric)
+    return kind.title + ARROWS[kind.direction]
+
+
+def _notes(
+    label: str, measured: Row | None, row: ResolvedRow, ours: Sequence[Row], metrics: Sequence[str]
+) -> list[str]:
+    """Why a model or its cells are missing, and whether its adapter has changed since."""
+    if measured is None:
+        return [f"{label}: {one.standing}: {one.reason}" for one in ours if one.label == label]
+    notes = []
+    if row.model and measured.records[0].hashes.adapter_source != row.model.source_hash:
+        notes.append(f"{label}: measured with another source of the adapter than the present one")
+    titles: dict[str, list[str]] = {}
+    for metric in metrics:
+        cell = measured.cells.get(metric)
+        if cell is None or cell.reason:
+            reason = cell.reason if cell and cell.reason else "not measured"
+            titles.setdefault(reason, []).append(metric_kind(metric).title)
+    return notes + [f"{label}: {', '.join(names)}: {reason}" for reason, names in titles.items()]

@@ -1,0 +1,101 @@
+"""A site of the published records and of hostile ones, and a browser that may read files and nothing else."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+from mae_bench.content import content_folder
+from mae_bench.records.aggregate import boards
+from mae_bench.records.schema import Record
+from mae_bench.records.store import Store
+from mae_bench.registry import known_tasks
+from mae_bench.report.badges import Badges
+from mae_bench.report.html.site import write_site
+from mae_bench.task import load_task
+
+ROOT = Path(__file__).resolve().parents[2]
+PUBLISHED = ROOT / "leaderboard" / "results"
+HOSTILE = ROOT / "tests" / "records" / "hostile" / "shown"
+FLAGS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ROOT_FLAGS = ["--no-sandbox"]
+"""Chromium's sandbox does not start for the superuser."""
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every page there is: the published boards; one with hostile, partial and foreign rows; verified rows."""
+    folder = tmp_path_factory.mktemp("site")
+    published = Store(PUBLISHED).records()
+    hostile = Store(HOSTILE).records()
+    task = load_task(content_folder("tasks") / "digits.toml")
+    protocol = {"protocol": task.resolved("small")}
+    cut = [_changed(published[0], training={"status": "partial", "reason": "stopped by --max-minutes"}, seed=7)]
+    foreign = [_changed(published[0], precision="float16", **protocol)]
+    everything = [*published, *hostile, *cut, *foreign]
+    hashes = frozenset(record.record_hash for record in published)
+    verified = frozenset(record.record_hash for record in published if record.model.name == "mae")
+    return write_site(folder, boards(everything, known_tasks()), Badges(hashes, verified), PUBLISHED).parent
+
+
+def _changed(record: Record, **changes: object) -> Record:
+    content = record.model_dump()
+    for name, value in changes.items():
+        content[name] = {**content[name], **value} if isinstance(value, dict) else value
+    return Record.model_validate(content)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.exit("these tests need Chromium as the command chromium: apt-get install chromium", returncode=1)
+    with sync_playwright() as playwright:
+        flags = FLAGS + (ROOT_FLAGS if os.geteuid() == 0 else [])
+        running = playwright.chromium.launch(executable_path=path, args=flags)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, site: Path) -> Iterator[Callable[..., Page]]:
+    """`open_page(address, width=1280, scheme="light", **context)`: a page of the site.
+
+    When the test ends, it fails if a page wrote an error or a warning to its console, or asked for anything but a file.
+    """
+    contexts, faults = [], []
+
+    def told(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            faults.append(f"console: {message.text}")
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith(("file:", "data:")):
+            faults.append(f"request: {request.url}")
+
+    def open_address(address: str, width: int = 1280, scheme: str = "light", **options: object) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", told)
+        page.on("pageerror", lambda error: faults.append(f"script: {error}"))
+        page.on("request", asked)
+        page.on("requestfailed", lambda request: faults.append(f"failed: {request.url}"))
+        page.goto((site / address).as_uri())
+        return page
+
+    yield open_address
+    for context in contexts:
+        context.close()
+    assert faults == []
