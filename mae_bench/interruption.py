@@ -53,6 +53,9 @@ def stops_on_signals(grace: float = GRACE_SECONDS) -> Iterator[None]:
     watcher.start()
     try:
         yield
+    except KeyboardInterrupt:  # where a library raised one of its own in place of ours, the signal is still known
+        raise_if_requested()
+        raise
     finally:
         signal.set_wakeup_fd(descriptor)
         for number, handler in handlers.items():

@@ -25,6 +25,16 @@ def test_a_signal_raises_at_once_and_leaves_nothing_behind(number, status):
     assert not requested()
 
 
+def test_a_library_that_raises_its_own_interrupt_hides_no_signal():
+    with pytest.raises(Interrupted) as caught, stops_on_signals():
+        try:
+            send(signal.SIGTERM)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+    assert caught.value.exit_status == 143
+
+
 def test_a_deferred_signal_is_only_noted():
     reached = []
     with pytest.raises(Interrupted), stops_on_signals():

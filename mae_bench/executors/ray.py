@@ -6,7 +6,9 @@ that takes its process with it fails alone, and the process is kept for the next
 
 import importlib
 import os
+import re
 import shutil
+import socket
 import uuid
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ from mae_bench.report.progress import RunDisplay
 
 RESTARTS = 5
 """Of one job, by Ray, after its node or its Ray worker is gone. A job that fails or kills its own process has none."""
+SECONDS_TO_ANSWER = 10.0
+"""For the head of the cluster; Ray itself would try for minutes."""
 STORE_IDENTITY = ".store"
 """In the store's root: a random text by which a node sees whether it shares that folder with the driver."""
 
@@ -100,8 +104,10 @@ def connect(
     except ImportError as error:
         raise UsageError("the executor ray needs Ray; install it with pip install 'mae-bench[ray]'.") from error
     try:
+        if address and (host_and_port := re.fullmatch(r"([^:/]+):(\d+)", address)):
+            socket.create_connection((host_and_port[1], int(host_and_port[2])), SECONDS_TO_ANSWER).close()
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(f"the Ray cluster at {address} cannot be reached ({describe(error)}).") from error
     available = ray.cluster_resources()
     gpus = gpus if gpus is not None else float(available.get("GPU", 0) > 0)

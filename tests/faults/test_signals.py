@@ -4,6 +4,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from mae_bench.checkpoint import TRAINING_FILE
 from tests.faults.conftest import Run, comparable, wait_until
 
@@ -11,8 +13,9 @@ HOURLY = ("--checkpoint-minutes", "60")
 """So that the checkpoint that is found is the one of the signal."""
 
 
-def test_one_signal_stops_cleanly(undisturbed: dict[str, object], store: Path) -> None:
+def test_one_signal_stops_cleanly(undisturbed: dict[str, object], store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One after another in one store: each run goes on from where the one before was stopped."""
+    monkeypatch.setenv("STEADY_PAUSE", "0.1")  # so that a stage lasts longer than a heartbeat
     for number, moment, jobs in (
         (signal.SIGTERM, "training", "1"),
         (signal.SIGINT, "training", "2"),
@@ -27,13 +30,14 @@ def test_one_signal_stops_cleanly(undisturbed: dict[str, object], store: Path) -
         assert "interrupted; this goes on from the last checkpoints:\n  mae-bench run" in output
         if moment == "training":
             assert any(path.stat().st_mtime > sent for path in store.rglob(TRAINING_FILE)), "no checkpoint was written"
+    monkeypatch.delenv("STEADY_PAUSE")
     Run(store, "--seeds", "0,1").finish()
     assert comparable(store) == undisturbed
 
 
 def test_a_second_ctrl_c_stops_at_once(store: Path) -> None:
-    for options in ((), ("--jobs", "1")):
-        run = Run(store, *options, model="[fault=sleep]")
+    for name, options in (("here", ()), ("worker", ("--jobs", "1"))):
+        run = Run(store / name, *options, model="[fault=sleep]")
         run.wait_until(run.sleeping_jobs, "it trains")
         pid = run.sleeping_jobs()[0].pid
         run.process.send_signal(signal.SIGINT)
