@@ -122,7 +122,7 @@ class Prior(nn.Module):
 
     def log_density(self, z: Tensor) -> Tensor:
         """z [N, 32] -> [N], nats."""
-        log_determinant = torch.zeros(len(z))
+        log_determinant = torch.zeros(len(z), device=z.device)
         for number, step in enumerate(self.steps):
             z = z.flip(1) if number else z
             log_scale = step.log_scale(z)
@@ -202,7 +202,7 @@ class PlainMAE(nn.Module):
     def terms(self, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """log p(x|z) and log q(z|x) - log p(z), both [B, samples]; mean and log-variance of the posterior."""
         mean, log_variance = self.posterior_of.parameters_of(self.encoder(x)).chunk(2, dim=1)
-        noise = torch.randn(len(x), samples, 32)
+        noise = torch.randn(len(x), samples, 32, device=x.device)
         z = mean[:, None] + torch.exp(0.5 * log_variance)[:, None] * noise
         logits = self.decoder.logits(x.repeat_interleave(samples, 0), z.flatten(0, 1)).view(len(x), samples, -1)
         bits = x.flatten(1)[:, None].expand_as(logits)
@@ -222,14 +222,14 @@ class PlainMAE(nn.Module):
         difference = mean[:, None] - mean[None]
         ratio = log_variance[:, None] - log_variance[None]
         pairs = 0.5 * (difference.square() / log_variance.exp()[None] + ratio.exp() - 1 - ratio)
-        pairs = pairs[~torch.eye(len(x), dtype=torch.bool)]
+        pairs = pairs[~torch.eye(len(x), dtype=torch.bool, device=x.device)]
         diversity, smoothness = F.softplus(-pairs).mean(0).sum(), pairs.sum(-1).std(correction=0)
         return (kl - log_likelihood).mean() + diversity + 0.5 * smoothness
 
     @torch.no_grad()
     def sample(self, z: Tensor, passes: int = 28 * 28) -> Tensor:
         """Images [N, 1, 28, 28] from p(x|z), of which the first `passes` pixels are drawn, one full pass for each."""
-        x = torch.zeros(len(z), 1, 28, 28)
+        x = torch.zeros(len(z), 1, 28, 28, device=z.device)
         for pixel in range(passes):
             row, column = divmod(pixel, 28)
             x[:, :, row, column] = torch.bernoulli(torch.sigmoid(self.decoder.logits(x, z)[:, :, row, column]))
