@@ -46,7 +46,7 @@ test-faults: install ## kill, stop, starve and hang real runs, and take nodes fr
 	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[ray]'
 	$(ENVIRONMENT)/bin/python -m pytest tests/faults
 
-bench: install ## time the networks of preset paper on this machine
+bench: install ## time the networks of preset paper, and fail where their lead over the plain networks fell
 	$(ENVIRONMENT)/bin/python -m pytest benchmarks --benchmark-columns=min,median,max,rounds --benchmark-sort=name
 
 throughput: install ## jobs an hour of the digits in one process, several and on Ray; a few minutes on two cores

@@ -10,7 +10,10 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
+from math import nan
 from pathlib import Path
+from statistics import mean
 from typing import TextIO
 
 from mae_bench.executors import Executor, JobSettings
@@ -67,22 +70,26 @@ def run(executor: Executor, jobs: Sequence[Job], store: Store, report: PlainDisp
 def measure_grid(name: str, executor: Executor, jobs: Sequence[Job], folder: Path) -> float:
     """Print what the executor makes of the grid; gives jobs an hour.
 
-    Overhead: what a process spends from its first job's start to its last job's end, beyond the training and the
-    evaluation that the records count.
+    Overhead is time beyond the training and the evaluation that the records count: once, from the start of the run to
+    the end of a process's first job, since it has libraries to load; then for each job that follows there.
     """
     store, began = Store(folder / name), time.time()
     with Path(os.devnull).open("w") as nowhere:
         summary, seconds = run(executor, jobs, store, PlainDisplay(len(jobs), nowhere))
-    work = sum(record.clocks.training_seconds + record.clocks.evaluation_seconds for _, record in summary.done)
+    work = {job.key: record.clocks.training_seconds + record.clocks.evaluation_seconds for job, record in summary.done}
     processes = defaultdict(list)
-    for progress in all_progress(store.root):
+    for progress in sorted(all_progress(store.root), key=lambda progress: progress.started):
         processes[progress.pid].append(progress)
-    occupied = sum(max(job.updated for job in ran) - min(job.started for job in ran) for ran in processes.values())
-    first = min(job.started for ran in processes.values() for job in ran) - began
+    once = [first.updated - began - work[first.key] for first, *_ in processes.values()]
+    later = [
+        (after.updated - before.updated - work[after.key]) / work[after.key]
+        for ran in processes.values()
+        for before, after in pairwise(ran)
+    ]
     rate = 3600 * len(jobs) / seconds
     print(
-        f"{name:12} {rate:6.0f} jobs/h: {len(jobs)} jobs in {seconds:.0f} s, the first after {first:.1f} s; "
-        f"overhead {100 * (occupied / work - 1):.1f} % of {work / len(jobs):.1f} s of work a job",
+        f"{name:12} {rate:6.0f} jobs/h: {len(jobs)} jobs in {seconds:.0f} s, {mean(work.values()):.1f} s of work each; "
+        f"overhead {mean(once):.1f} s once a process, then {100 * mean(later or [nan]):.1f} % of a job's work",
         flush=True,
     )
     return rate

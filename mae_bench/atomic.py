@@ -1,8 +1,12 @@
 """Files that are written whole or not at all: records, checkpoints, pages. Does not import torch."""
 
 import os
+import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
+
+_ABANDONED_SECONDS = 3600.0
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -20,3 +24,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Delete the temporary files that killed processes left in `folder`: an hour old, they are not being written."""
+    for path in folder.glob(".*.tmp"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                path.unlink()

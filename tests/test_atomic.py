@@ -1,11 +1,12 @@
 """Whole files or none, whatever happens in between."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from mae_bench.atomic import write_atomically
+from mae_bench.atomic import remove_abandoned, write_atomically
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,3 +30,14 @@ def test_the_new_file_is_on_the_disk_before_it_takes_the_name(tmp_path: Path, mo
     write_atomically(path, b"text")
     assert seen == [(4, False)]
     assert path.read_bytes() == b"text"
+
+
+def test_what_killed_processes_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    old, new, other = tmp_path / ".a.json.1f.tmp", tmp_path / ".b.json.2e.tmp", tmp_path / "c.json"
+    for path in (old, new, other):
+        path.touch()
+    for path in (old, other):
+        os.utime(path, (time.time() - 3700,) * 2)
+    remove_abandoned(tmp_path)
+    assert set(tmp_path.iterdir()) == {new, other}
+    remove_abandoned(tmp_path / "absent")

@@ -1,6 +1,7 @@
 """What the Markdown files say is true: commands run, links lead somewhere, the example is the file."""
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -231,7 +232,10 @@ def test_python_parses(block: Block) -> None:
 
 def test_options_in_prose_exist() -> None:
     helps = "".join(CliRunner().invoke(main, [verb, "--help"]).output for verb in main.commands)
-    known = set(re.findall(r"--[a-z][a-z-]+", helps)) | {"--strict"}  # --strict is mypy's
+    known = set(re.findall(r"--[a-z][a-z-]+", helps)) | {
+        "--strict",
+        "--store-ratios",
+    }  # of mypy, of benchmarks/conftest.py
     named = {option for page in PAGES for option in re.findall(r"`[^`]*?(--[a-z][a-z-]+)", prose(page))}
     assert named
     assert named <= known
@@ -256,6 +260,13 @@ def test_readme_quotes_the_board() -> None:
     quoted = readme.partition("<!-- board:begin -->")[2].partition("<!-- board:end -->")[0]
     assert table_cells(quoted)
     assert table_cells(quoted) <= table_cells(board)
+
+
+def test_the_page_about_speed_has_the_stored_ratios() -> None:
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    stored = json.loads((ROOT / "benchmarks" / "ratios.json").read_text())
+    quoted = {name: float(ratio) for name, ratio in re.findall(r"^\| `(\w+)` \|.*\| ([\d.]+) \|$", page, re.MULTILINE)}
+    assert quoted == stored
 
 
 def table_cells(text: str) -> set[tuple[str, str, str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mae_bench.adapter import Progress
+from mae_bench.atomic import remove_abandoned
 from mae_bench.errors import MaeBenchError, describe
 from mae_bench.evaluation_state import remove_finished_shards
 from mae_bench.executors import JobResult, JobSettings
@@ -66,6 +67,7 @@ def _record_or_sentence(
     from mae_bench.execute import execute
 
     try:
+        remove_abandoned(working_directory)
         record = execute(
             job,
             working_directory=working_directory,

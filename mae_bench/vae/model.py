@@ -10,7 +10,7 @@ from mae_bench.adapter import Adapter, DataSpec, DiagonalGaussian, ImportanceTer
 from mae_bench.nn.weight_norm import data_dependent_initialisation, folded_weights
 from mae_bench.vae.parts import Networks
 
-CPU_PIXELS = 32 * 28 * 28
+CPU_PIXELS = 16 * 28 * 28
 """Decoded at once on a CPU, so that activations stay in its cache; no draw of an evaluation depends on it."""
 
 

@@ -10,7 +10,9 @@ def test_each_fails_with_its_reason_and_alone(undisturbed: dict[str, object], st
     output = Run(store, "--jobs", "2", "--timeout", "0.5", model=models).finish(1, 300)
     assert "1 done, 0 cached, 3 failed" in output
     failed = {
-        line.partition("fault=")[2].partition(",")[0]: line for line in output.splitlines() if "failed: st" in line
+        line.partition("fault=")[2].partition("]")[0]: line
+        for line in output.splitlines()
+        if line.startswith("failed: ")
     }
     assert failed.keys() == {"memory", "killed", "hang"}
     assert "can't allocate memory" in failed["memory"]
