@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mae_bench.metrics.catalogue import board_order, metric_kind
-from mae_bench.names import model_label
 from mae_bench.records.schema import Record
 from mae_bench.records.significance import inseparable_from_best
 from mae_bench.task import DEFAULT_PRESET, PRESETS, ReportedRow, Task
@@ -117,7 +116,7 @@ def _frame(records: Sequence[Record]) -> pd.DataFrame:
             "task": record.task.name,
             "version": record.task.version,
             "preset": record.preset,
-            "label": model_label(record.model.name, record.model.params),
+            "label": record.model.label,
             "adapter_source": record.hashes.adapter_source,
             "engine_version": record.engine_version,
             "precision": record.precision,
@@ -245,7 +244,7 @@ def _rows_with_runs(runs: pd.DataFrame, metrics: Sequence[str]) -> list[tuple[Ro
 def _row(records: Sequence[Record], metrics: Sequence[str]) -> Row:
     model = records[0].model
     return Row(
-        label=model_label(model.name, model.params),
+        label=model.label,
         name=model.name,
         params=model.params,
         seeds=tuple(record.seed for record in records),

@@ -9,7 +9,6 @@ import numpy as np
 
 from mae_bench.errors import RecordError
 from mae_bench.metrics.catalogue import Direction, board_order, metric_kind
-from mae_bench.names import model_label
 from mae_bench.records.schema import Record
 from mae_bench.records.significance import ALPHA, Sample, welch
 from mae_bench.records.store import Store, read_record
@@ -101,15 +100,11 @@ def _by_model(records: Sequence[Record]) -> dict[tuple[str, int, str, str], list
     """(task, version, preset, model) -> its complete records, by seed."""
     found: dict[tuple[str, int, str, str], list[Record]] = {}
     for record in sorted(records, key=lambda record: (record.seed, record.record_hash)):
-        subject = (record.task.name, record.task.version, record.preset, _label(record))
+        subject = (record.task.name, record.task.version, record.preset, record.model.label)
         own = found.setdefault(subject, [])
         if record.training.status == "complete" and record not in own:
             own.append(record)
     return found
-
-
-def _label(record: Record) -> str:
-    return model_label(record.model.name, record.model.params)
 
 
 def _obstacle(base: Sequence[Record], head: Sequence[Record]) -> str | None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from statistics import fmean
 
 from mae_bench.errors import RecordError
-from mae_bench.names import model_label
 from mae_bench.plan import Job
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store, json_files, read_if_record
@@ -33,7 +32,7 @@ def estimate_seconds(jobs: Sequence[Job], records: Iterable[Record]) -> tuple[fl
     seconds: dict[tuple[str, str, str], list[float]] = {}
     for record in records:
         if record.training.status == "complete":
-            place = (model_label(record.model.name, record.model.params), record.task.name, record.preset)
+            place = (record.model.label, record.task.name, record.preset)
             took = record.clocks.training_seconds + record.clocks.evaluation_seconds
             seconds.setdefault(place, []).append(took)
     known = [fmean(seconds[place]) for job in jobs if (place := _place(job)) in seconds]

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mae_bench.canonical import sha256_of
 from mae_bench.metrics.catalogue import MetricName
+from mae_bench.names import model_label
 from mae_bench.task import Name
 
 SCHEMA_VERSION = 1
@@ -24,6 +25,11 @@ class ModelSection(Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
     params: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """How the model is written on the command line and on boards, as `ModelReference.label`."""
+        return model_label(self.name, self.params)
 
 
 class TaskSection(Section):

@@ -5,6 +5,7 @@ Both read the progress files that the jobs write, wherever they run. Imports ric
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 from mae_bench.errors import RecordError
 from mae_bench.job_progress import PROGRESS_FILE, JobProgress, read_progress
-from mae_bench.names import model_label
 from mae_bench.plan import Job
+from mae_bench.records.estimate import describe_duration
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store, json_files, read_if_record
 from mae_bench.report.progress import SECONDS_BETWEEN_LINES, RunDisplay
@@ -48,10 +49,10 @@ def describe_progress(progress: JobProgress, now: float) -> JobRow:
         return JobRow(progress.title, "failed", device, note=progress.failure)
     stage = f"{progress.stage} {progress.done}/{progress.total}" if progress.stage else ""
     if progress.is_stale(now):
-        silent = f"stale: silent for {_duration(now - progress.updated)}"
+        silent = f"stale: silent for {describe_duration(now - progress.updated)}"
         return JobRow(progress.title, silent, device, stage, progress.note)
     left = progress.seconds_left()
-    shown = _duration(left) if progress.state == "running" and left is not None else ""
+    shown = describe_duration(left) if progress.state == "running" and left is not None else ""
     return JobRow(progress.title, progress.state, device, stage, progress.note, shown)
 
 
@@ -92,15 +93,15 @@ def jobs_display(jobs: Sequence[Job], store: Store, stream: TextIO) -> "Abstract
     return JobsTable(jobs, store, stream) if stream.isatty() else JobsLines(jobs, store, stream)
 
 
-class _JobsDisplay:
+class _JobsDisplay(ABC):
     """Which jobs have ended, and what those that run say of themselves."""
 
     def __init__(self, jobs: Sequence[Job], store: Store, stream: TextIO) -> None:
         self._folders = {job.title: store.working_directory(job) for job in jobs}
-        self._all = len(jobs)
+        self._all, self._ended_jobs = len(jobs), 0
         self._stream = stream
 
-    def start(self, title: str) -> None:
+    def start(self, title: str) -> None:  # noqa: B027 (no display does anything here)
         """Nothing: a job says itself that it runs."""
 
     def progress(self, stage: str, done: int, total: int, note: str) -> None:
@@ -110,8 +111,9 @@ class _JobsDisplay:
 
     def end(self, title: str, outcome: str) -> None:
         """Write the job's number, title and outcome."""
-        self._folders.pop(title)
-        self._write(f"[{self._all - len(self._folders)}/{self._all}] {title}: {outcome}")
+        self._folders.pop(title, None)  # files of equal class names give jobs of equal titles
+        self._ended_jobs += 1
+        self._write(f"[{self._ended_jobs}/{self._all}] {title}: {outcome}")
 
     def _running(self) -> Iterator[JobRow]:
         now = time.time()
@@ -120,8 +122,9 @@ class _JobsDisplay:
             if progress and progress.state == "running" and not progress.is_stale(now):
                 yield describe_progress(progress, now)
 
+    @abstractmethod
     def _write(self, line: str) -> None:
-        raise NotImplementedError
+        """Show one line."""
 
 
 class JobsLines(_JobsDisplay):
@@ -169,10 +172,8 @@ class JobsTable(_JobsDisplay):
     def _draw(self) -> "Table":
         rows = list(self._running())
         table = draw(rows)
-        ended = self._all - len(self._folders)
-        table.caption = (
-            f"{self._all} jobs: {ended} ended, {len(rows)} running, {len(self._folders) - len(rows)} waiting"
-        )
+        waiting = self._all - self._ended_jobs - len(rows)
+        table.caption = f"{self._all} jobs: {self._ended_jobs} ended, {len(rows)} running, {waiting} waiting"
         return table
 
     def _write(self, line: str) -> None:
@@ -188,14 +189,12 @@ def _record_row(path: Path) -> JobRow | None:
         return None
     state = "done" if record.training.status == "complete" else "partial"
     clocks = record.clocks
-    stage = f"took {_duration(clocks.training_seconds + clocks.evaluation_seconds)}"
+    stage = f"took {describe_duration(clocks.training_seconds + clocks.evaluation_seconds)}"
     return JobRow(_title(record), state, record.environment.device, stage, _epochs(record))
 
 
 def _title(record: Record) -> str:
-    return (
-        f"{record.task.name} {record.preset} {model_label(record.model.name, record.model.params)} seed {record.seed}"
-    )
+    return f"{record.task.name} {record.preset} {record.model.label} seed {record.seed}"
 
 
 def _epochs(record: Record) -> str:
@@ -204,8 +203,3 @@ def _epochs(record: Record) -> str:
     values = [row.validation_negative_elbo for row in curve if row.validation_negative_elbo is not None]
     best = f", best validation -ELBO {min(values):.2f}" if values else ""
     return f"{record.training.epochs} epochs{best}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, hours = seconds / 60, seconds / 3600
-    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.1f} h"

@@ -116,6 +116,14 @@ def test_a_log_has_a_line_for_each_that_runs_and_each_that_ends(jobs, store, say
     ]
 
 
+def test_jobs_of_equal_titles_both_end(jobs, store):
+    stream = io.StringIO()
+    with jobs_display([jobs[0], jobs[0]], store, stream) as display:
+        display.end(jobs[0].title, "done in 3 s")
+        display.end(jobs[0].title, "done in 4 s")
+    assert [line.partition(" ")[0] for line in stream.getvalue().splitlines()] == ["[1/2]", "[2/2]"]
+
+
 def test_a_log_gets_its_lines_by_itself(jobs, store, says, monkeypatch):
     monkeypatch.setattr(jobs_module, "SECONDS_BETWEEN_LINES", 0.01)
     monkeypatch.setattr(jobs_module.time, "time", lambda: NOW)
