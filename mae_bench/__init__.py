@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 """Part of every job's key. Raise it by hand with any change that moves a number: a loss, an estimator, a sampler,
 an initialisation. The golden-record test fails when that was forgotten."""
 

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from mae_bench import ENGINE_VERSION
 from mae_bench.adapter import Adapter, Progress
+from mae_bench.allocator import keep_freed_memory
 from mae_bench.checkpoint import MODEL_FILE, TRAINING_FILE, load_checkpoint, save_checkpoint
 from mae_bench.data import DataSet, load_data
 from mae_bench.environment import PeakMemory, describe_environment
@@ -44,6 +45,7 @@ def execute(
     MaeBenchError where data, model or training fail.
     """
     check_source(job.model)
+    keep_freed_memory()
     target = torch.device(device)
     with _own_threads(), torch.random.fork_rng([target] if target.type == "cuda" else []):
         _use_full_float32()

@@ -111,7 +111,7 @@ class PosteriorSettings(Settings):
 
 
 class ProbeSettings(Settings):
-    """The probes of the paper's Table 2; every setting fixed here, none left to a library's default."""
+    """The probes of the paper's Tables 2 and 5; every setting fixed here, none left to a library's default."""
 
     label_counts: tuple[LabelCount, ...]
     label_draws: Count
@@ -122,6 +122,14 @@ class ProbeSettings(Settings):
     knn_neighbours: Count
     logistic_c: Annotated[float, Field(gt=0)]
     logistic_max_iterations: Count
+    svm_label_counts: tuple[LabelCount, ...]
+    svm_c: Annotated[float, Field(gt=0)]
+    svm_gamma_times_dimensions: Annotated[float, Field(gt=0)]
+    """The RBF kernel's gamma is this over the dimensions of the representation."""
+    svm_max_iterations: Count
+    """Of each pair of classes."""
+    svm_all_dimensions: Count
+    """SVMs with all labels are fitted to representations of at most so many dimensions; more would take hours."""
 
 
 class Protocol(Settings):

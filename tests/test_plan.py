@@ -87,6 +87,11 @@ PINNED_PROTOCOL = {
         "knn_neighbours": 10,
         "logistic_c": 1.0,
         "logistic_max_iterations": 10000,
+        "svm_label_counts": [100, "all"],
+        "svm_c": 1.0,
+        "svm_gamma_times_dimensions": 1.0,
+        "svm_max_iterations": 1000000,
+        "svm_all_dimensions": 256,
     },
 }
 PINNED_DATA = {

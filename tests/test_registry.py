@@ -91,7 +91,7 @@ def test_a_label_resolves_to_the_model_that_bears_it():
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("mea", r"no model 'mea'; did you mean mae\?.*Known models: mae, pca, pixel_histogram, png, raw_pixels"),
+        ("mea", r"no model 'mea'; did you mean mae\?.*Known models: chance, mae, pca, pixel_histogram, png, raw_pixels"),
         ("vlae,MAE", r"no model 'MAE'; did you mean mae"),
         ("mae[etta=2]", r"mae has no parameter 'etta'; did you mean eta\?"),
         ("mae[eta=high]", "mae cannot take eta="),
@@ -138,7 +138,7 @@ def test_an_installed_package_offers_models_by_entry_point(install):
     (model,) = resolve_models("tiny[beta=2]")
     assert (model.label, model.source) == ("tiny[beta=2.0]", "tiny_module:Tiny")
     listing = {listing.offer.name: listing for listing in list_models()}
-    built_in = ["mae", "pca", "pixel_histogram", "png", "raw_pixels", "resnet_vae", "vlae"]
+    built_in = ["chance", "mae", "pca", "pixel_histogram", "png", "raw_pixels", "resnet_vae", "vlae"]
     assert list(listing) == [*built_in, "tiny"]
     assert listing["tiny"].offer.place == "entry point of tiny_models, tiny_module:Tiny"
     assert listing["tiny"].description == "A model of the tests, in two lines."

@@ -43,9 +43,17 @@ def everything(images):
     return images.batch(torch.arange(len(images)))
 
 
-@pytest.mark.parametrize("name", ["raw_pixels", "pca", "pixel_histogram", "png"])
+@pytest.mark.parametrize("name", ["chance", "raw_pixels", "pca", "pixel_histogram", "png"])
 def test_each_keeps_the_contract(name):
     check_adapter(load_adapter_class(name))
+
+
+def test_chance_is_one_point_and_scored_as_a_class_that_is_always_answered(digits_task, tmp_path):
+    (job,) = plan(resolve_models("chance"), [digits_task], "smoke", [0])
+    record = execute(job, working_directory=tmp_path, device="cpu", progress=lambda *_: None)
+    shares = np.bincount(load_data(digits_task).test_labels) / 500
+    for metric in record.metrics.values():
+        assert all(any(draw == pytest.approx(share) for share in shares) for draw in metric.draws)
 
 
 def test_raw_pixels_are_the_pixels(images):
@@ -150,4 +158,5 @@ def test_whole_jobs_on_cifar10(cifar10_task, tmp_path):
     assert bits["png"] < 8 < bits["mae"]  # three steps of training
     assert {"nll", "mpd"} <= records["raw_pixels"].not_supported.keys()
     assert {"knn_20", "mpd"} <= records["png"].not_supported.keys()
-    assert records["raw_pixels"].metrics.keys() == {"kmeans_10", "kmeans_10_majority", "knn_20", "linear_20"}
+    probes = {"kmeans_10", "kmeans_10_majority", "knn_20", "linear_20", "svm_linear_20", "svm_rbf_20"}
+    assert records["raw_pixels"].metrics.keys() == probes

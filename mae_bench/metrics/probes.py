@@ -7,10 +7,10 @@ a probe's value is their mean; its standard error is over test images, whatever 
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
 
 from mae_bench.adapter import Adapter, NotSupported, Progress
 from mae_bench.metrics.answers import IMAGES_PER_BATCH, ask_representation, seeded
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
 MOST_CHOLESKY_WEIGHTS = 1000
 """Of a logistic regression whose Newton steps are solved by Cholesky's method; those of a larger one are by conjugate
 gradients."""
+_SVM_CACHE_MIB = 1000
 
+Kernel = Literal["linear", "rbf"]
+KERNELS: tuple[Kernel, ...] = ("linear", "rbf")
 Representations = NDArray[np.float32]
 Labels = NDArray[np.int64]
 Indices = NDArray[np.int64]
@@ -42,15 +46,16 @@ Indices = NDArray[np.int64]
 def evaluate_probes(
     adapter: Adapter, data: "DataSet", settings: ProbeSettings, *, task_seed: int, progress: Progress
 ) -> Outcome:
-    """K-Means, KNN and logistic regression on the representations of all training and test images.
+    """K-Means, KNN, logistic regression and SVMs on the representations of all training and test images.
 
     A model without `encode` has no probe and a reason for each; one with a representation that is not finite has
-    probes without a value; a probe that needs more training images than there are is absent with that reason.
-    MaeBenchError where `encode` answers in a wrong shape.
+    probes without a value; a probe that needs more training images than there are, or fewer dimensions, is absent with
+    that reason. MaeBenchError where `encode` answers in a wrong shape.
     """
     names = probe_names(settings)
     batches = sum(-(-len(images) // IMAGES_PER_BATCH) for images in (data.train, data.test))
-    steps, total = count(1), batches + len(settings.kmeans_clusters) + len(settings.label_counts)
+    steps = count(1)
+    total = batches + len(settings.kmeans_clusters) + len(settings.label_counts) + len(settings.svm_label_counts)
 
     def step_done(note: str) -> None:
         progress("evaluating", next(steps), total, note)
@@ -77,9 +82,17 @@ def evaluate_probes(
             runs = _labelled(len(train), labels, settings.label_draws, task_seed)
             measurements += [_knn(splits, labels, runs, settings), _linear(splits, labels, runs, settings)]
         step_done(f"{labels} labels")
+    dimensions = train.shape[1]
+    for labels in settings.svm_label_counts:
+        if dimensions <= settings.svm_all_dimensions if labels == "all" else labels <= len(train):
+            runs = _labelled(len(train), labels, settings.label_draws, task_seed)
+            measurements += [_svm(splits, kernel, labels, runs, settings) for kernel in KERNELS]
+        step_done(f"SVM, {labels} labels")
     measured = {measurement.name for measurement in measurements}
-    reason = f"the task has only {len(train)} training images"
-    return Outcome(measurements, {name: reason for name in names if name not in measured})
+    too_few = f"the task has only {len(train)} training images"
+    too_wide = f"SVMs see all labels in at most {settings.svm_all_dimensions} dimensions, and these are {dimensions}"
+    absent = [name for name in names if name not in measured]
+    return Outcome(measurements, {name: too_wide if name.endswith("_all") else too_few for name in absent})
 
 
 def probe_names(settings: ProbeSettings) -> list[str]:
@@ -87,6 +100,7 @@ def probe_names(settings: ProbeSettings) -> list[str]:
     return [
         *(f"kmeans_{clusters}{vote}" for clusters in settings.kmeans_clusters for vote in ("", "_majority")),
         *(f"{family}_{labels}" for family in ("knn", "linear") for labels in settings.label_counts),
+        *(f"svm_{kernel}_{labels}" for kernel in KERNELS for labels in settings.svm_label_counts),
     ]
 
 
@@ -150,6 +164,25 @@ def fit_logistic(
     return logistic, not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
 
 
+def fit_svm(
+    representations: Representations, labels: Labels, kernel: Kernel, c: float, gamma: float, max_iterations: int
+) -> tuple[SVC, bool]:
+    """A support vector machine for every two classes (libsvm's C-SVM), which vote; did all of them converge?
+
+    The kernel is <x, y> or exp(-gamma |x - y|^2); c: of the slack; max_iterations: of a pair of classes. labels: of at
+    least two classes.
+    """
+    svm = SVC(C=c, kernel=kernel, gamma=gamma, tol=1e-3, max_iter=max_iterations, cache_size=_SVM_CACHE_MIB)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        svm.fit(representations.astype(np.float64), labels)
+    return svm, not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
+
+
+class _Classifier(Protocol):
+    def predict(self, representations: NDArray[np.float64]) -> Labels: ...
+
+
 @dataclass(frozen=True)
 class _Splits:
     """The representations and labels that every probe works on."""
@@ -205,19 +238,42 @@ def _knn(splits: _Splits, labels: LabelCount, runs: list[Indices], settings: Pro
 
 
 def _linear(splits: _Splits, labels: LabelCount, runs: list[Indices], settings: ProbeSettings) -> Measurement:
+    def fit(representations: Representations, seen: Labels) -> tuple[_Classifier, bool]:
+        return fit_logistic(representations, seen, settings.logistic_c, settings.logistic_max_iterations)
+
+    return _fitted(f"linear_{labels}", splits, runs, fit, settings.logistic_max_iterations)
+
+
+def _svm(
+    splits: _Splits, kernel: Kernel, labels: LabelCount, runs: list[Indices], settings: ProbeSettings
+) -> Measurement:
+    gamma = settings.svm_gamma_times_dimensions / splits.train.shape[1]
+
+    def fit(representations: Representations, seen: Labels) -> tuple[_Classifier, bool]:
+        return fit_svm(representations, seen, kernel, settings.svm_c, gamma, settings.svm_max_iterations)
+
+    return _fitted(f"svm_{kernel}_{labels}", splits, runs, fit, settings.svm_max_iterations)
+
+
+def _fitted(
+    name: str,
+    splits: _Splits,
+    runs: Sequence[Indices],
+    fit: Callable[[Representations, Labels], tuple[_Classifier, bool]],
+    max_iterations: int,
+) -> Measurement:
+    """The accuracy of a classifier fitted anew to the labels of each run; beside it, how many did not converge."""
     correct, unconverged = [], 0
     for images in runs:
         seen = splits.train_labels[images]
         if (seen == seen[0]).all():  # one class leaves nothing to fit
             correct.append(splits.test_labels == seen[0])
             continue
-        logistic, converged = fit_logistic(
-            splits.train[images], seen, settings.logistic_c, settings.logistic_max_iterations
-        )
+        classifier, converged = fit(splits.train[images], seen)
         unconverged += not converged
-        correct.append(logistic.predict(splits.test.astype(np.float64)) == splits.test_labels)
-    reason = f"{unconverged} of {len(runs)} fits did not converge in {settings.logistic_max_iterations} iterations"
-    return _accuracy(f"linear_{labels}", correct, reason if unconverged else None)
+        correct.append(classifier.predict(splits.test.astype(np.float64)) == splits.test_labels)
+    reason = f"{unconverged} of {len(runs)} fits did not converge in {max_iterations} iterations"
+    return _accuracy(name, correct, reason if unconverged else None)
 
 
 def _accuracy(name: str, correct: list[NDArray[np.bool_]], reason: str | None = None) -> Measurement:

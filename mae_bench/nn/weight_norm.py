@@ -2,6 +2,8 @@
 
 A layer computes y = operation(x, g v / ||v||) + b, with one norm for each output unit. Masks are applied to v before
 the norm, so the norm is that of the live weights alone; a unit without any live weight has the weight 0 and its bias.
+For a unit with one live weight, v / ||v|| is its sign and does not depend on its size: v stays as it was drawn there,
+since what rounding leaves of its gradient, which is 0, Adam would turn into full steps.
 """
 
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ class WeightNormalised(nn.Module):
     """
 
     mask: Tensor | None
+    single: Tensor | None
 
     def __init__(
         self, shape: tuple[int, ...], output_dim: int = 0, mask: Tensor | None = None, initial_scale: float = 1.0
@@ -38,6 +41,7 @@ class WeightNormalised(nn.Module):
         self.scale = nn.Parameter(torch.full((shape[output_dim],), initial_scale))
         self.bias = nn.Parameter(torch.zeros(shape[output_dim]))
         self.register_buffer("mask", mask, persistent=False)
+        self.register_buffer("single", _units_with_one_weight(self.direction, output_dim, mask), persistent=False)
 
     def operation(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """The layer's linear map; units along dimension 1 of the result."""
@@ -45,7 +49,8 @@ class WeightNormalised(nn.Module):
 
     def weight(self) -> Tensor:
         """g v / ||v||, masked: the shape of v."""
-        v = self.direction if self.mask is None else self.direction * self.mask
+        v = self.direction if self.single is None else torch.where(self.single, self.direction.detach(), self.direction)
+        v = v if self.mask is None else v * self.mask
         others = [dim for dim in range(v.ndim) if dim != self.output_dim]
         # The clamp keeps a fully masked unit at weight 0; its gradient is 0, not NaN.
         norm = torch.linalg.vector_norm(v, dim=others, keepdim=True).clamp_min(_SMALLEST_NORM)
@@ -69,6 +74,14 @@ class WeightNormalised(nn.Module):
         scale = torch.where(std > _SMALLEST_STD, self.initial_scale / std.clamp_min(_SMALLEST_STD), self.initial_scale)
         self.scale.copy_(scale)
         self.bias.copy_(-mean * scale)
+
+
+def _units_with_one_weight(direction: Tensor, output_dim: int, mask: Tensor | None) -> Tensor | None:
+    """True for each output unit with a single live weight, shaped to broadcast with v; None where there is no such."""
+    live = torch.ones_like(direction) if mask is None else mask.expand(direction.shape)
+    others = [dim for dim in range(direction.ndim) if dim != output_dim]
+    single = live.detach().sum(others, keepdim=True) == 1
+    return single if single.any() else None
 
 
 @contextmanager

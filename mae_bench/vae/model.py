@@ -10,7 +10,7 @@ from mae_bench.adapter import Adapter, DataSpec, DiagonalGaussian, ImportanceTer
 from mae_bench.nn.weight_norm import data_dependent_initialisation, folded_weights
 from mae_bench.vae.parts import Networks
 
-CPU_PIXELS = 16 * 28 * 28
+CPU_PIXELS = 32 * 28 * 28
 """Decoded at once on a CPU, so that activations stay in its cache; no draw of an evaluation depends on it."""
 
 
@@ -89,7 +89,7 @@ class VAE(Adapter):
         """log p(x|z): [N]. Where an evaluation runs out of a GPU's memory, half as many rows at once from then on."""
         while True:
             at_once = min(self._rows_at_once, len(z))
-            if z.device.type == "cpu":
+            if z.device.type == "cpu" and not torch.is_grad_enabled():
                 at_once = min(at_once, max(1, CPU_PIXELS // images[0, 0].numel()))
             parts = zip(torch.split(images, at_once), torch.split(z, at_once), strict=True)
             try:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mae_bench.metrics import probes
-from mae_bench.metrics.probes import cluster_labels, draw_labelled, fit_kmeans, fit_knn, fit_logistic
+from mae_bench.metrics.probes import cluster_labels, draw_labelled, fit_kmeans, fit_knn, fit_logistic, fit_svm
 from tests.metrics.plain_numpy import blobs, knn_by_hand, squared_distances
 
 
@@ -65,6 +65,41 @@ def test_logistic_regression_minimises_the_penalised_loss(monkeypatch, most_chol
     assert weight.grad.abs().max() < 150 * 2e-6
     assert bias.grad.abs().max() < 150 * 2e-6
     assert (weight / c).abs().max() > 0.1  # the penalty's own gradient, which the loss's must balance
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_a_support_vector_machine_closes_the_gap_between_primal_and_dual(kernel):
+    c, gamma = 0.7, 0.25
+    rows, labels = blobs(200, 7)
+    rows, labels = rows[labels < 2], labels[labels < 2]
+    svm, converged = fit_svm(rows, labels, kernel, c, gamma, max_iterations=100_000)
+    assert converged
+    products = rows.astype(np.float64) @ rows.T.astype(np.float64)
+    gram = products if kernel == "linear" else np.exp(-gamma * squared_distances(rows, rows))
+    signed = np.zeros(len(rows))  # alpha_i y_i, in [-c, c]
+    signed[svm.support_] = svm.dual_coef_[0]
+    sides = np.where(labels == 1, 1.0, -1.0)
+    decision = gram @ signed + svm.intercept_[0]
+    norm = signed @ gram @ signed
+    primal = norm / 2 + c * np.maximum(0, 1 - sides * decision).sum()
+    dual = (signed * sides).sum() - norm / 2
+    assert (signed * sides).min() >= 0
+    assert np.abs(signed).max() <= c
+    assert dual == pytest.approx(primal, rel=1e-3)
+    np.testing.assert_array_equal(svm.predict(rows.astype(np.float64)), decision > 0)
+
+
+def test_support_vector_machines_of_pairs_of_classes_vote():
+    (rows, labels), (test, _) = blobs(150, 8), blobs(100, 9)
+    votes = np.zeros((len(test), 3))
+    for pair in ((0, 1), (0, 2), (1, 2)):
+        seen = np.isin(labels, pair)
+        of_pair, _ = fit_svm(rows[seen], labels[seen], "rbf", 1.0, 0.25, max_iterations=100_000)
+        votes[np.arange(len(test)), of_pair.predict(test.astype(np.float64))] += 1
+    clear = (votes == 2).any(axis=1)
+    assert clear.sum() > 90
+    predicted = fit_svm(rows, labels, "rbf", 1.0, 0.25, max_iterations=100_000)[0].predict(test.astype(np.float64))
+    np.testing.assert_array_equal(predicted[clear], votes[clear].argmax(axis=1))
 
 
 def test_label_draws_are_the_same_for_every_model():

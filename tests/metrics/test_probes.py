@@ -9,7 +9,7 @@ import torch
 from mae_bench.adapter import Adapter, DataSpec
 from mae_bench.errors import MaeBenchError
 from mae_bench.metrics.catalogue import metric_kind
-from mae_bench.metrics.probes import draw_labelled, evaluate_probes, fit_kmeans, fit_logistic, probe_names
+from mae_bench.metrics.probes import draw_labelled, evaluate_probes, fit_kmeans, fit_logistic, fit_svm, probe_names
 from mae_bench.seeding import derive_seed, numpy_generator
 from mae_bench.task import ProbeSettings
 from tests.metrics.plain_numpy import blobs, knn_by_hand, squared_distances
@@ -60,6 +60,11 @@ def settings(**changes) -> ProbeSettings:
         "knn_neighbours": 10,
         "logistic_c": 1.0,
         "logistic_max_iterations": 1000,
+        "svm_label_counts": (20, 100, "all"),
+        "svm_c": 1.0,
+        "svm_gamma_times_dimensions": 1.0,
+        "svm_max_iterations": 100000,
+        "svm_all_dimensions": 4,
     }
     return ProbeSettings(**{**values, **changes})
 
@@ -74,7 +79,7 @@ def evaluate(adapter=None, data=None, protocol=None, task_seed=TASK_SEED, progre
 def test_the_metrics_are_those_the_settings_ask_for_and_the_catalogue_knows():
     outcome, found = evaluate()
     expected = {"kmeans_3", "kmeans_3_majority", "kmeans_8", "kmeans_8_majority"}
-    expected |= {f"{family}_{labels}" for family in ("knn", "linear") for labels in (20, 100, "all")}
+    expected |= {f"{family}_{labels}" for family in ("knn", "linear", "svm_linear", "svm_rbf") for labels in (20, 100, "all")}
     assert set(found) == set(probe_names(settings())) == expected
     assert all(metric_kind(name).unit == "accuracy" for name in found)
     assert outcome.not_supported == {}
@@ -152,12 +157,35 @@ def test_a_regression_that_did_not_converge_says_so_and_keeps_its_value():
     assert 0 < found["linear_100"].value < 1
 
 
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_svm_scores_are_the_draws_accuracies_with_gamma_over_the_dimensions(kernel):
+    data, (_, found) = data_set(), evaluate(protocol=settings(svm_gamma_times_dimensions=2.0))
+    images = draw_labelled(TASK_SEED, 1, 100, 600)
+    svm, _ = fit_svm(data.train.rows.numpy()[images], data.train_labels[images], kernel, 1.0, 2.0 / 4, 100000)
+    predictions = svm.predict(data.test.rows.numpy().astype(np.float64))
+    assert found[f"svm_{kernel}_100"].draws[1] == pytest.approx((predictions == data.test_labels).mean())
+
+
+def test_an_svm_that_did_not_converge_says_so_and_keeps_its_value():
+    _, found = evaluate(protocol=settings(svm_max_iterations=1))
+    assert found["svm_rbf_100"].reason == "3 of 3 fits did not converge in 1 iterations"
+    assert 0 < found["svm_rbf_100"].value < 1
+
+
+def test_svms_with_all_labels_are_left_out_above_the_dimensions_that_the_task_allows():
+    outcome, found = evaluate(protocol=settings(svm_all_dimensions=3))
+    reason = "SVMs see all labels in at most 3 dimensions, and these are 4"
+    assert outcome.not_supported == dict.fromkeys(("svm_linear_all", "svm_rbf_all"), reason)
+    assert "svm_linear_100" in found
+    assert "linear_all" in found
+
+
 def test_labels_of_one_class_predict_that_class():
     data = data_set()
-    _, found = evaluate(protocol=settings(label_counts=(1,), label_draws=2))
+    _, found = evaluate(protocol=settings(label_counts=(1,), svm_label_counts=(1,), label_draws=2))
     seen = [data.train_labels[draw_labelled(TASK_SEED, draw, 1, 600)[0]] for draw in range(2)]
     assert found["linear_1"].draws == pytest.approx([(data.test_labels == label).mean() for label in seen])
-    assert found["knn_1"].draws == found["linear_1"].draws
+    assert found["knn_1"].draws == found["linear_1"].draws == found["svm_rbf_1"].draws
 
 
 def test_the_same_model_gives_the_same_outcome_and_another_task_seed_other_draws():
@@ -199,8 +227,9 @@ def test_images_are_encoded_in_order_and_in_batches():
     steps = []
     evaluate(Counting(), progress=lambda *step: steps.append(step))
     assert sizes == [500, 100, 200]
-    total = 3 + 2 + 3
+    total = 3 + 2 + 3 + 3
     assert [step[:3] for step in steps] == [("evaluating", done, total) for done in range(1, total + 1)]
+    assert steps[-1][3] == "SVM, all labels"
     assert [step[3] for step in steps[2:6]] == ["representations", "K-Means 3", "K-Means 8", "20 labels"]
 
 
@@ -238,9 +267,11 @@ def test_a_model_without_encode_has_no_probe_but_a_reason_for_each():
 def test_a_task_with_too_few_training_images_lacks_those_probes_only():
     outcome, found = evaluate(data=data_set(train=50))
     reason = "the task has only 50 training images"
-    missing = ("kmeans_3", "kmeans_3_majority", "kmeans_8", "kmeans_8_majority", "knn_100", "linear_100")
+    missing = {"kmeans_3", "kmeans_3_majority", "kmeans_8", "kmeans_8_majority"}
+    missing |= {f"{family}_100" for family in ("knn", "linear", "svm_linear", "svm_rbf")}
     assert outcome.not_supported == dict.fromkeys(missing, reason)
-    assert set(found) == {"knn_20", "knn_all", "linear_20", "linear_all"}
+    families = ("knn", "linear", "svm_linear", "svm_rbf")
+    assert set(found) == {f"{family}_{labels}" for family in families for labels in (20, "all")}
 
 
 def test_a_representation_in_a_wrong_shape_is_a_sentence():

@@ -34,27 +34,18 @@ def test_what_is_not_finite_stays_so():
     assert found[1:].tolist() == [float("inf"), -1.0]
 
 
-@pytest.mark.usefixtures("either_way")
-def test_gradients():
+def test_with_gradients_it_is_torchs_own(monkeypatch):
+    monkeypatch.setattr(elu_module, "_FEW", 0)
     torch.manual_seed(0)
     x = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: elu_(2 * x), x)
     (found,) = torch.autograd.grad(elu_(3 * x).sin().sum(), x)
-    (expected,) = torch.autograd.grad(F.elu(3 * x).sin().sum(), x)
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
-
-
-def test_a_gradient_that_two_branches_share_is_not_overwritten(monkeypatch):
-    monkeypatch.setattr(elu_module, "_FEW", 0)
-    x = torch.tensor([-1.0, 2.0], dtype=torch.float64, requires_grad=True)
-    (found,) = torch.autograd.grad((elu_(1 * x) + elu_(0.5 * x) + x).sum(), x)
-    (expected,) = torch.autograd.grad((F.elu(x) + F.elu(0.5 * x) + x).sum(), x)
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    (expected,) = torch.autograd.grad(F.elu(3 * x, inplace=True).sin().sum(), x)
+    assert torch.equal(found, expected)
 
 
 def test_ours_is_taken_for_many_elements_and_keeps_channels_last(monkeypatch):
     taken = []
-    monkeypatch.setattr(elu_module, "_elu_on_cpu_", lambda x: taken.append(x.shape) or x)
+    monkeypatch.setattr(torch, "maximum", lambda x, *_, **__: taken.append(x.shape) or x)
     elu_(torch.zeros(elu_module._FEW - 1))
     assert taken == []
     elu_(torch.zeros(elu_module._FEW))

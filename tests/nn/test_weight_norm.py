@@ -131,3 +131,23 @@ def test_folding_ends_with_its_context_even_by_an_exception():
     with torch.no_grad():
         layer.scale.mul_(2)
     assert not torch.equal(layer(x), before)
+
+
+@pytest.mark.parametrize(
+    ("layer", "single"),
+    [
+        (Linear(3, 3, torch.tensor([[0.0, 1, 0], [1, 1, 0], [0, 0, 0]])), [True, False, False]),
+        (Conv2d(1, 2, 1), [True, True]),
+        (ConvTranspose2d(1, 2, 1), [True, True]),
+    ],
+)
+def test_a_unit_with_one_live_weight_learns_its_scale_alone(layer, single):
+    randomised(layer)
+    x = torch.randn(*((5, 3) if isinstance(layer, Linear) else (5, 1, 4, 4)), dtype=torch.float64)
+    layer(x).square().sum().backward()
+    gradients = layer.direction.grad.movedim(layer.output_dim, 0).flatten(1)
+    live = torch.ones_like(layer.direction) if layer.mask is None else layer.mask
+    weights = live.movedim(layer.output_dim, 0).flatten(1).sum(1)
+    assert (weights == 1).tolist() == single
+    assert (gradients != 0).any(1).tolist() == (weights > 1).tolist()
+    assert (layer.scale.grad[weights > 0] != 0).all()
