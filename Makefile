@@ -13,7 +13,7 @@ INSTALLED := $(ENVIRONMENT)/installed
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-browser test-faults bench throughput lint clean
+.PHONY: help install run test test-browser test-faults bench scaling throughput lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' Makefile
@@ -46,8 +46,11 @@ test-faults: install ## kill, stop, starve and hang real runs, and take nodes fr
 	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[ray]'
 	$(ENVIRONMENT)/bin/python -m pytest tests/faults
 
-bench: install ## time the networks of preset paper, and fail where their lead over the plain networks fell
+bench: install ## time the networks of preset paper, a job's overhead and the start, and fail where one got worse
 	$(ENVIRONMENT)/bin/python -m pytest benchmarks --benchmark-columns=min,median,max,rounds --benchmark-sort=name
+
+scaling: install ## time and memory against samples, image size, batch, width and jobs; plots go to docs/speed/
+	$(ENVIRONMENT)/bin/python benchmarks/scaling.py
 
 throughput: install ## jobs an hour of the digits in one process, several and on Ray; a few minutes on two cores
 	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[ray]'

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mae_bench import __version__
+from mae_bench.cli_evaluate import evaluate
+from mae_bench.cli_figures import figures
+from mae_bench.cli_jobs import ARGUMENTS
 from mae_bench.cli_models import check_model, new_model
 from mae_bench.cli_records import compare, verify
-from mae_bench.cli_run import ARGUMENTS, run, status
+from mae_bench.cli_run import run, status
 from mae_bench.errors import MaeBenchError, UsageError
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ def main() -> None:
 
 
 main.add_command(run)
+main.add_command(evaluate)
 main.add_command(status)
 
 
@@ -141,17 +145,17 @@ def submit(context: click.Context, records: tuple[Path, ...], board: Path) -> No
     from mae_bench.registry import known_tasks
     from mae_bench.report.submission import print_submission
 
-    tasks = known_tasks()
-    result = submit_records(records, board, tasks)
+    result = submit_records(records, board, known_tasks())
     for sentence in result.refused:
         click.echo(f"refused: {sentence}", err=True)
-    if result.refused:
+    if result.board is None:
         context.exit(1)
-    print_submission(result.copied, board, tasks, sys.stdout)
+    print_submission(result.copied, result.board, sys.stdout)
 
 
 main.add_command(verify)
 main.add_command(compare)
+main.add_command(figures)
 
 
 def _select(store: "Store", tasks: "Sequence[Task] | None", preset: str | None) -> "list[Record]":

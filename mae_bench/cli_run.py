@@ -1,7 +1,6 @@
 """The verbs that run jobs and look at them, run and status: parse, call, print. Imports click alone until called."""
 
 import re
-import shlex
 import sys
 import time
 from collections import Counter
@@ -12,19 +11,14 @@ from typing import TYPE_CHECKING, get_args
 import click
 from click.core import ParameterSource
 
+from mae_bench.cli_jobs import run_and_report
 from mae_bench.errors import UsageError
 from mae_bench.executors import JobSettings, OverwriteStrategy
 
 if TYPE_CHECKING:
     from mae_bench.executors import Executor
-    from mae_bench.executors.run import RunSummary
     from mae_bench.plan import Job
     from mae_bench.records.store import Store
-
-ARGUMENTS = "mae_bench.arguments"
-"""In the context's `meta`: what the command line was."""
-SECONDS_TO_END = 9.5
-"""After a signal, for the processes of the jobs, which take `interruption.GRACE_SECONDS`, and then this one."""
 
 
 def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, ...]:
@@ -146,13 +140,8 @@ def run(
     Every (model, task, seed) is one job and leaves one record in the store. A job that was interrupted goes on from its
     last checkpoint when the same command is given again.
     """
-    from mae_bench import interruption
-    from mae_bench.executors.local import InProcess
-    from mae_bench.executors.run import run_jobs
     from mae_bench.records.store import Store
     from mae_bench.registry import check_models
-    from mae_bench.report.jobs import jobs_display
-    from mae_bench.report.progress import run_display
 
     jobs = _plan_jobs(context, models=models, tasks=tasks, suite=suite, preset=preset, seeds=seeds)
     store = Store(output_dir)
@@ -169,28 +158,8 @@ def run(
         cpus_per_job=cpus_per_job,
         timeout_minutes=timeout_minutes,
     )
-    one_process = isinstance(executor, InProcess)
-    display = run_display(len(jobs), sys.stderr) if one_process else jobs_display(jobs, store, sys.stderr)
-    same_command = shlex.join(["mae-bench", *context.meta[ARGUMENTS]])
-    try:
-        with interruption.stops_on_signals(SECONDS_TO_END), display as report:
-            summary = run_jobs(
-                jobs,
-                store,
-                executor,
-                JobSettings(max_minutes, checkpoint_minutes),
-                overwrite=overwrite_strategy,
-                exit_on_error=exit_on_error,
-                report=report,
-            )
-    except KeyboardInterrupt as error:
-        click.echo(f"interrupted; this goes on from the last checkpoints:\n  {same_command}", err=True)
-        context.exit(getattr(error, "exit_status", 130))
-    try:
-        _print_boards(store, jobs, preset)
-    finally:
-        _print_summary(summary, same_command, overwrite_strategy)
-    context.exit(1 if summary.failed else 0)
+    settings = JobSettings(max_minutes, checkpoint_minutes)
+    run_and_report(context, jobs, store, executor, settings, overwrite=overwrite_strategy, exit_on_error=exit_on_error)
 
 
 @click.command()
@@ -274,24 +243,3 @@ def _print_matrix(jobs: "Sequence[Job]", store: "Store", strategy: OverwriteStra
     if to_run:
         click.echo(describe_estimate(to_run, store))
     click.echo(f"{len(jobs)} jobs, of which {len(to_run)} would run; nothing was trained")
-
-
-def _print_boards(store: "Store", jobs: "Sequence[Job]", preset: str) -> None:
-    """The boards of the tasks of these jobs at this preset."""
-    from rich.console import Console
-
-    from mae_bench.records.aggregate import boards
-    from mae_bench.report.terminal import print_boards
-
-    tasks = {job.task.name: job.task for job in jobs}
-    shown = [record for record in store.records() if record.task.name in tasks and record.preset == preset]
-    print_boards(boards(shown, list(tasks.values())), Console(file=sys.stdout))
-
-
-def _print_summary(summary: "RunSummary", same_command: str, strategy: OverwriteStrategy) -> None:
-    """What failed and why, the counts, and the command that retries: the last lines of a run."""
-    for job, sentence in summary.failed:
-        click.echo(f"failed: {job.title}: {sentence}")
-    click.echo(f"{len(summary.done)} done, {len(summary.cached)} cached, {len(summary.failed)} failed")
-    if summary.failed or (summary.partial and strategy != "never"):
-        click.echo(f"to run the failed and go on with the partial ones:\n  {same_command}")

@@ -15,8 +15,9 @@ from mae_bench import ENGINE_VERSION
 from mae_bench.adapter import Adapter, Progress
 from mae_bench.allocator import keep_freed_memory
 from mae_bench.checkpoint import MODEL_FILE, TRAINING_FILE, load_checkpoint, save_checkpoint
-from mae_bench.data import DataSet, load_data
+from mae_bench.data import DataSet, data_spec, load_data
 from mae_bench.environment import PeakMemory, describe_environment
+from mae_bench.errors import MaeBenchError
 from mae_bench.evaluation_state import FinishedShards, hash_weights
 from mae_bench.interruption import raise_if_requested
 from mae_bench.metrics.catalogue import DensityOutcome, Measurement, metric_kind
@@ -41,7 +42,8 @@ def execute(
 ) -> Record:
     """Run `job` from wherever its checkpoint in `working_directory` stands, and return its record.
 
-    device: "cpu", "cuda", "cuda:0", ... max_minutes: of training in this call; the record is then partial.
+    device: "cpu", "cuda", "cuda:0", ... max_minutes: of training in this call; the record is then partial. A job of a
+    trained model finds its weights there, as if it had trained them (`mae_bench.evaluate.copy_weights`).
     MaeBenchError where data, model or training fail.
     """
     check_source(job.model)
@@ -62,7 +64,7 @@ def execute(
         )
         outcome = _fit(job, data, context)
         raise_if_requested()  # a signal that came as training ended; its weights are saved
-        model = _built(job, data, target)
+        model = _built(job, target)
         weights = _load_fitted(model, working_directory)
         started = time.monotonic()
         shards = FinishedShards(working_directory, _stands_on(job, data, weights, target))
@@ -96,7 +98,9 @@ def _fit(job: Job, data: DataSet, context: TrainingContext) -> TrainingOutcome:
     if fitted is not None and fitted[1]["status"] == "complete":
         torch.set_num_threads(fitted[1]["threads"])
         return TrainingOutcome(**fitted[1])
-    model = _built(job, data, context.device)
+    if job.trained is not None:
+        raise MaeBenchError(f"the weights of the trained model are not in {directory}; evaluate its checkpoint again.")
+    model = _built(job, context.device)
     started = time.monotonic()
     torch.manual_seed(derive_seed(job.seed, "fit"))
     model.fit(data.train, data.validation, context)
@@ -112,10 +116,11 @@ def _own_fit_outcome(seconds: float) -> TrainingOutcome:
     return TrainingOutcome("complete", "the model's own fit", 0, 0, None, [], seconds, torch.get_num_threads())
 
 
-def _built(job: Job, data: DataSet, device: torch.device) -> Adapter:
-    """The job's model before training, its weights drawn from the job's seed."""
+def _built(job: Job, device: torch.device) -> Adapter:
+    """The job's model before training, its weights drawn from the job's seed: as it is built where it is trained."""
+    training = job.trained or job
     torch.manual_seed(derive_seed(job.seed, "weights"))
-    return build_adapter(job.model, data.spec, job.preset).to(device)
+    return build_adapter(job.model, data_spec(training.task, training.preset), training.preset).to(device)
 
 
 def _load_fitted(model: Adapter, directory: Path) -> str:
@@ -181,13 +186,21 @@ def _metric(measurement: Measurement) -> dict[str, Any]:
 
 def _identity(job: Job) -> dict[str, Any]:
     return {
-        "key": job.key,
+        **_place(job),
+        "trained": job.trained and _place(job.trained),
         "model": {"name": job.model.name, "params": dict(job.model.params)},
-        "task": {"name": job.task.name, "version": job.task.version},
-        "preset": job.preset,
         "seed": job.seed,
         "precision": PRECISION,
         "engine_version": ENGINE_VERSION,
+    }
+
+
+def _place(job: Job) -> dict[str, Any]:
+    """What tells a job from others of the same model and seed."""
+    return {
+        "key": job.key,
+        "task": {"name": job.task.name, "version": job.task.version},
+        "preset": job.preset,
         "protocol": job.task.resolved(job.preset),
     }
 

@@ -102,6 +102,12 @@ def model_label(name: str, params: dict[str, Any]) -> str:
     return f"{name}[{inside}]" if inside else name
 
 
+def run_title(task: str, preset: str, label: str, seed: int, trained_on: str | None = None) -> str:
+    """One line that names a run to a person; trained_on: where the model was trained, if not there."""
+    origin = f", trained on {trained_on}" if trained_on else ""
+    return f"{task} {preset} {label} seed {seed}{origin}"
+
+
 def _write_value(value: Any) -> str:
     if isinstance(value, list):
         return canonical_json([value])

@@ -6,7 +6,7 @@ from typing import Any
 
 from mae_bench import ENGINE_VERSION
 from mae_bench.canonical import sha256_of
-from mae_bench.names import model_label
+from mae_bench.names import model_label, run_title
 from mae_bench.task import Task
 
 PRECISION = "float32"
@@ -34,12 +34,17 @@ class ModelReference:
 
 @dataclass(frozen=True)
 class Job:
-    """One (model, task, preset, seed)."""
+    """One (model, task, preset, seed).
+
+    trained: the finished job whose weights are scored here, by the protocol of `task` at `preset` and without training;
+    None where this job trains its own.
+    """
 
     model: ModelReference
     task: Task
     preset: str
     seed: int
+    trained: "Job | None" = None
 
     @property
     def key(self) -> str:
@@ -54,13 +59,15 @@ class Job:
                 "preset": self.preset,
                 "seed": self.seed,
                 "precision": PRECISION,
+                **({"trained": self.trained.key} if self.trained else {}),
             }
         )
 
     @property
     def title(self) -> str:
         """One line that names the job to a person."""
-        return f"{self.task.name} {self.preset} {self.model.label} seed {self.seed}"
+        trained_on = f"{self.trained.task.name} {self.trained.preset}" if self.trained else None
+        return run_title(self.task.name, self.preset, self.model.label, self.seed, trained_on)
 
 
 def plan(models: Sequence[ModelReference], tasks: Sequence[Task], preset: str, seeds: Iterable[int]) -> list[Job]:
@@ -73,3 +80,16 @@ def plan(models: Sequence[ModelReference], tasks: Sequence[Task], preset: str, s
     seeds = list(seeds)
     jobs = [Job(model, task, preset, seed) for task in tasks for seed in seeds for model in models]
     return list({job.key: job for job in jobs}.values())
+
+
+def other_images(trained: Task, task: Task) -> str | None:
+    """Why no model of the task `trained` can be scored on `task`, as a clause; None where it can."""
+    first, second = _images(trained), _images(task)
+    return None if first == second else f"{trained.name} has {first}, and {task.name} has {second}"
+
+
+def _images(task: Task) -> str:
+    """Shape and likelihood of the task's images in words, with the grey levels where they are what is modelled."""
+    data = task.data
+    levels = "" if data.likelihood == "bernoulli" else f", levels 0 to {data.levels}"
+    return f"images of shape {data.shape} with likelihood {data.likelihood}{levels}"

@@ -2,13 +2,16 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from pydantic import ValidationError
 
+from mae_bench import ENGINE_VERSION
 from mae_bench.adapter import Progress
 from mae_bench.checkpoint import MODEL_FILE, load_checkpoint, save_checkpoint
 from mae_bench.errors import MaeBenchError, RecordError, UsageError, describe
@@ -19,7 +22,7 @@ from mae_bench.records.store import Store
 from mae_bench.records.verification import ComparedMetric, How, Verification, compare_with_rerun
 from mae_bench.registry import find_named_model
 from mae_bench.sources import file_hash, load_class
-from mae_bench.task import Task
+from mae_bench.task import Protocol, Task
 from mae_bench.text import quoted
 from mae_bench.training import TrainingOutcome
 
@@ -52,7 +55,14 @@ def rerun_record(
             f"record {record.key}.json is partial ({quoted(record.training.reason)}), and no rerun stops where it did; "
             "run its job to the end, then verify that record."
         )
-    job = Job(find_model(record, model_files), task, record.preset, record.seed)
+    model = find_model(record, model_files)
+    trained = training_job(record, model) if record.trained else None
+    if trained and checkpoint is None:
+        raise RecordError(
+            f"record {record.key}.json is of a model that was trained elsewhere; give the store with its checkpoint by "
+            "--checkpoints."
+        )
+    job = Job(model, task, record.preset, record.seed, trained)
     how: How = "trained anew" if checkpoint is None else "re-evaluated from the checkpoint"
     try:
         again = _execute(job, record, checkpoint, device, progress)
@@ -91,11 +101,39 @@ def find_model(record: Record, model_files: Sequence[Path]) -> ModelReference:
     return ModelReference(name, source, tuple(sorted(record.model.params.items())), wanted)
 
 
+def training_job(record: Record, model: ModelReference) -> Job:
+    """The job that trained what `record` scored, from the record alone: its own, or that of its section `trained`.
+
+    RecordError where this mae-bench would make another job of it.
+    """
+    recorded = record.trained or record
+    try:
+        job = Job(model, _recorded_task(recorded.protocol, recorded.preset), recorded.preset, record.seed)
+        known = job.key == recorded.key
+    except (KeyError, ValidationError):
+        known = False
+    if not known:
+        raise RecordError(
+            f"record {record.key}.json is of engine version {record.engine_version}, and this mae-bench, of engine "
+            f"version {ENGINE_VERSION}, gives its job another key; use the one that made it, or train the model again."
+        )
+    return job
+
+
 def checkpoint_of(record: Record, path: Path, store: Path | None) -> Path | None:
     """The weights of `record`: those beside its file `path`, or those in `store`; None where there are none."""
     beside = path if store is None else Store(store).path_of(record)
     weights = beside.with_suffix("") / MODEL_FILE
     return weights if weights.exists() else None
+
+
+def _recorded_task(protocol: Mapping[str, Any], preset: str) -> Task:
+    """The task that `protocol`, its `resolved(preset)`, was taken from, as far as a job depends on it."""
+    of_preset = {name: protocol[name] for name in Protocol.model_fields if name in protocol}
+    of_task = {name: protocol[name] for name in ("version", "seed", "data")}
+    return Task.model_validate(
+        {"name": protocol["task"], "title": "", "description": "", "presets": {preset: of_preset}, **of_task}
+    )
 
 
 def _source_of(file: Path, name: str) -> str:

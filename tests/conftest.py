@@ -140,6 +140,7 @@ def honest_record(make_record: Callable[..., Record], digits_task: Task) -> Call
         }
         probes = [f"kmeans_{k}{vote}" for k in protocol.probes.kmeans_clusters for vote in ("", "_majority")]
         probes += [f"{family}_{k}" for k in protocol.probes.label_counts for family in ("knn", "linear")]
+        probes += [f"svm_{kernel}_{k}" for k in protocol.probes.svm_label_counts for kernel in ("linear", "rbf")]
         accuracy = round(0.75 * test) / test
         for name in probes:
             draws = [accuracy] * (1 if name.endswith("_all") else protocol.probes.label_draws)
@@ -168,5 +169,29 @@ def record_of(make_record: Callable[..., Record]) -> Callable[..., Record]:
             training={"status": status},
             **replaced,
         )
+
+    return make
+
+
+@pytest.fixture
+def trained_elsewhere(honest_record: Callable[..., Record], digits_task: Task) -> Callable[..., Record]:
+    """`trained_elsewhere(model, seed, nll, on="smoke", **replaced)`: a good record of a model trained at preset `on`.
+
+    `replaced` is what `honest_record` takes; `trained_of` is the task that trained the model.
+    """
+
+    def make(*arguments, on: str = "smoke", of: Task = digits_task, trained_of: Task = digits_task, **replaced):
+        record = honest_record(*arguments, of=of, **replaced)
+        params = tuple(sorted(record.model.params.items()))
+        model = ModelReference(record.model.name, "", params, record.hashes.adapter_source)
+        job = Job(model, trained_of, on, record.seed)
+        trained = {
+            "key": job.key,
+            "task": {"name": trained_of.name, "version": trained_of.version},
+            "preset": on,
+            "protocol": trained_of.resolved(on),
+        }
+        key = Job(model, of, record.preset, record.seed, job).key
+        return seal(record.model_dump() | {"key": key, "trained": trained})
 
     return make

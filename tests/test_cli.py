@@ -65,7 +65,8 @@ def test_help_imports_nothing_heavy(arguments):
 
 
 def test_help_names_every_verb_and_the_strategies():
-    verbs = ["run", "status", "list", "check-model", "new-model", "leaderboard", "submit", "verify", "compare"]
+    verbs = ["run", "evaluate", "status", "list", "check-model", "new-model"]
+    verbs += ["leaderboard", "submit", "verify", "compare", "figures"]
     assert re.findall(r"^  ([a-z][a-z-]+)  ", call("--help").output, re.MULTILINE) == verbs
     output = " ".join(call("run", "--help").output.split())
     for said in (
@@ -250,8 +251,8 @@ def test_the_leaderboard_writes_a_site_of_what_it_selects(make_record):
     store.save(make_record("alpha", preset="small"))
     store.save(make_record("beta", preset="smoke"))
     assert call("leaderboard", "-t", "digits", "--preset", "smoke", "--html", "site").output == "site/index.html\n"
-    assert [path.parent.name for path in Path("site").glob("site/*/index.html")] == ["digits-v1-smoke"]
-    assert len(list(Path("site").glob("site/digits-v1-smoke/beta-*.html"))) == 1
+    assert [path.parent.name for path in Path("site").glob("site/*/index.html")] == ["digits-v2-smoke"]
+    assert len(list(Path("site").glob("site/digits-v2-smoke/beta-*.html"))) == 1
     both = call("leaderboard", "--html", "site", "--markdown")
     assert both.exit_code == 2 and "exclude each other" in both.output
     Path("mine").mkdir()

@@ -114,7 +114,7 @@ def test_the_key_of_one_job_is_pinned(monkeypatch):
         {"name": "pinned", "version": 1, "title": "", "description": "", "seed": 7}
         | {"data": PINNED_DATA, "presets": {"small": PINNED_PROTOCOL}}
     )
-    assert Job(MAE, task, "small", 0).key == "a750cf7acdd0e18146a972af33c2f0e310e457f8ea93ae864b306696936649da"
+    assert Job(MAE, task, "small", 0).key == "5141770c00a8fb89978f916caedc44b43eeffd88ebac59adb538486db9bd6d9a"
 
 
 def test_jobs_come_task_by_task_and_seed_by_seed_each_once(digits_task, mnist_500_task):

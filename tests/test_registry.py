@@ -91,7 +91,10 @@ def test_a_label_resolves_to_the_model_that_bears_it():
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("mea", r"no model 'mea'; did you mean mae\?.*Known models: chance, mae, pca, pixel_histogram, png, raw_pixels"),
+        (
+            "mea",
+            r"no model 'mea'; did you mean mae\?.*Known models: chance, mae, pca, pixel_histogram, png, raw_pixels",
+        ),
         ("vlae,MAE", r"no model 'MAE'; did you mean mae"),
         ("mae[etta=2]", r"mae has no parameter 'etta'; did you mean eta\?"),
         ("mae[eta=high]", "mae cannot take eta="),

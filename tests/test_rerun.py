@@ -18,7 +18,8 @@ from mae_bench.execute import execute
 from mae_bench.plan import plan
 from mae_bench.records.schema import seal
 from mae_bench.records.store import Store, read_record
-from mae_bench.records.verification import read_verification, verification_path, verified_hashes
+from mae_bench.records.verification import read_verification, verification_path
+from mae_bench.records.verify import verify
 from mae_bench.registry import resolve_models
 from mae_bench.rerun import checkpoint_of, rerun_record
 from mae_bench.task import load_task
@@ -204,7 +205,7 @@ def test_the_verb_warns_reruns_and_writes_what_agrees(store):
     assert result.stderr.index("imports and runs") < result.stderr.index("evaluating")
     assert result.stdout.splitlines()[-1] == "1 good, 0 faults, 1 verified, 0 not verified"
     assert read_verification(verification_path(path)).how == "re-evaluated from the checkpoint"
-    assert verified_hashes(store.root) == {read_record(path).record_hash}
+    assert verify([store.root], [DIGITS]).verified == {read_record(path).record_hash}
     assert call("results").exit_code == 0
 
 

@@ -40,8 +40,9 @@ def test_a_suite_expands_to_models_times_tasks_times_seeds_and_its_tables_rows_e
 
 
 def test_every_shipped_suite_can_be_planned():
-    assert [listing.name for listing in list_suites()] == PAPER
-    counts = {"paper-table1": 11, "paper-table2": 7, "paper-table3": 4, "paper-table4": 12, "paper-table5": 7}
+    assert [listing.name for listing in list_suites()] == ["paper-figures", *PAPER]
+    counts = {"paper-table1": 11, "paper-table2": 10, "paper-table3": 4, "paper-table4": 12, "paper-table5": 10}
+    counts["paper-figures"] = 16
     for listing in list_suites():
         assert listing.fault is None
         jobs = plan_suite(listing.suite, "paper")
@@ -55,6 +56,9 @@ def test_a_table_of_the_paper_has_every_row_and_column_that_its_task_reports_fro
         task, rows = resolve_table(table)
         number = table.title.partition(":")[0].removeprefix("Table ")
         cited = [row for row in task.reported if number in _tables_cited(row.citation)]
+        yardsticks = [row.model.name for row in rows if row.reported is None]
+        assert yardsticks == (["chance", "raw_pixels", "pca"] if name in ("paper-table2", "paper-table5") else [])
+        rows = rows[len(yardsticks) :]
         assert {row.reported.model for row in rows} == {row.model for row in cited}
         for row in rows:
             assert set(table.metrics) & set(row.reported.metrics)
@@ -74,6 +78,24 @@ def test_the_grid_of_table_4_is_whole():
     models = {job.model.label for job in plan_suite(load_suite("paper-table4"), "paper")}
     grid = {f"mae[diversity=paper,eta={eta},gamma={gamma}]" for eta in (0.5, 1.0, 2.0) for gamma in (0.1, 0.5, 1.0)}
     assert models == grid | {"vlae[free_bits=0.0]", "vlae[free_bits=0.01]", "resnet_vae"}
+
+
+def test_the_suite_of_the_figures_has_the_models_of_figure_5_and_a_pair_on_each_task():
+    models = {}
+    for job in plan_suite(load_suite("paper-figures"), "paper", [0]):
+        models.setdefault(job.task.name, set()).add(job.model.label)
+    assert models.pop("mnist") == {job.model.label for job in plan_suite(load_suite("paper-table4"), "paper")}
+    best = {"omniglot": "eta=0.5,gamma=0.2", "cifar10": "eta=0.5,gamma=1.5"}
+    assert models == {task: {"vlae[free_bits=0.01]", f"mae[diversity=paper,{of}]"} for task, of in best.items()}
+
+
+@pytest.mark.parametrize(("task", "metric"), [("omniglot", "nll"), ("cifar10", "bits_per_dim")])
+def test_the_mae_of_the_figures_is_the_best_reported_one(task, metric):
+    tables = {table.task: table for table in load_suite("paper-figures").tables}
+    resolved, rows = resolve_table(tables[task])
+    reported = [row for row in resolved.reported if row.model.startswith("MAE")]
+    best = min(reported, key=lambda row: row.metrics[metric])
+    assert best in [row.reported for row in rows]
 
 
 REFUSED = [

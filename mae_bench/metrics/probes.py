@@ -165,7 +165,7 @@ def fit_logistic(
 
 
 def fit_svm(
-    representations: Representations, labels: Labels, kernel: Kernel, c: float, gamma: float, max_iterations: int
+    representations: Representations, labels: Labels, kernel: Kernel, *, c: float, gamma: float, max_iterations: int
 ) -> tuple[SVC, bool]:
     """A support vector machine for every two classes (libsvm's C-SVM), which vote; did all of them converge?
 
@@ -250,7 +250,9 @@ def _svm(
     gamma = settings.svm_gamma_times_dimensions / splits.train.shape[1]
 
     def fit(representations: Representations, seen: Labels) -> tuple[_Classifier, bool]:
-        return fit_svm(representations, seen, kernel, settings.svm_c, gamma, settings.svm_max_iterations)
+        return fit_svm(
+            representations, seen, kernel, c=settings.svm_c, gamma=gamma, max_iterations=settings.svm_max_iterations
+        )
 
     return _fitted(f"svm_{kernel}_{labels}", splits, runs, fit, settings.svm_max_iterations)
 

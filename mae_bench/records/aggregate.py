@@ -7,6 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mae_bench.metrics.catalogue import board_order, metric_kind
+from mae_bench.records.conditions import (
+    CONDITIONS,
+    ROW,
+    describe_difference,
+    frame_of_runs,
+    reference_conditions,
+    shortened,
+)
 from mae_bench.records.schema import Record
 from mae_bench.records.significance import inseparable_from_best
 from mae_bench.task import DEFAULT_PRESET, PRESETS, ReportedRow, Task
@@ -14,17 +22,7 @@ from mae_bench.task import DEFAULT_PRESET, PRESETS, ReportedRow, Task
 if TYPE_CHECKING:
     import pandas as pd
 
-Standing = Literal["ranked", "partial", "not comparable"]
-
-CONDITIONS = {
-    "engine_version": "engine version",
-    "precision": "precision",
-    "protocol": "protocol",
-    "data": "data",
-    "validation_bits": "validation bits",
-    "test_bits": "test bits",
-}
-"""What two rows must share to be ranked together, with the words for it; columns of the frame of runs."""
+Standing = Literal["ranked", "partial", "not comparable", "trained elsewhere"]
 
 
 @dataclass(frozen=True)
@@ -33,13 +31,16 @@ class Cell:
 
     mean, std: over the n seeds, std with ddof = 1 and None for one seed. mean is None unless every seed has a finite
     value: a model that diverged at one seed is not to look better for it. stderr: mean over the seeds of the standard
-    error over test images, None where a seed has none. reason: why the mean is absent, or what to know about it.
+    error over test images, None where a seed has none. draw_std: of a probe, mean over the seeds of the standard
+    deviation (ddof = 1) over its runs with the same model, None where a seed has one run. reason: why the mean is
+    absent, or what to know about it.
     """
 
     mean: float | None
     std: float | None
     n: int
     stderr: float | None
+    draw_std: float | None = None
     reason: str | None = None
     bold: bool = False
 
@@ -48,9 +49,10 @@ class Cell:
 class Row:
     """One model on one board.
 
-    standing: "ranked"; "partial", one record whose training was cut short; or "not comparable", measured under other
-    conditions than the ranked rows. reason: why it is not ranked. note: what tells the row from others of that label.
-    records: what the row was computed from, one a seed.
+    standing: "ranked"; "partial", one record whose training was cut short; "not comparable", measured under other
+    conditions than the ranked rows; or "trained elsewhere", by another protocol than that of the board, which only
+    scored it. reason: why it is not ranked. note: what tells the row from others of that label. records: what the row
+    was computed from, one a seed.
     """
 
     label: str
@@ -95,7 +97,7 @@ def boards(records: Sequence[Record], tasks: Sequence[Task]) -> list[Board]:
     by_name = {task.name: task for task in tasks}
     found: list[Board] = []
     if records:
-        found += [_board(by_name, runs) for _, runs in _frame(records).groupby(["task", "version", "preset"])]
+        found += [_board(by_name, runs) for _, runs in frame_of_runs(records).groupby(["task", "version", "preset"])]
     ran = {board.task for board in found}
     found += [_reported_board(task) for task in tasks if task.reported and task.name not in ran]
 
@@ -107,55 +109,31 @@ def boards(records: Sequence[Record], tasks: Sequence[Task]) -> list[Board]:
     return sorted(found, key=order)
 
 
-def _frame(records: Sequence[Record]) -> pd.DataFrame:
-    """One line a run, duplicates removed, by label and seed: the order of `records` leaves no trace."""
-    import pandas as pd
-
-    frame = pd.DataFrame(
-        {
-            "task": record.task.name,
-            "version": record.task.version,
-            "preset": record.preset,
-            "label": record.model.label,
-            "adapter_source": record.hashes.adapter_source,
-            "engine_version": record.engine_version,
-            "precision": record.precision,
-            "protocol": record.hashes.protocol,
-            "data": record.hashes.data,
-            "validation_bits": record.hashes.validation_bits or "none",
-            "test_bits": record.hashes.test_bits or "none",
-            "seed": record.seed,
-            "complete": record.training.status == "complete",
-            "created": record.created,
-            "record_hash": record.record_hash,
-            "record": record,
-        }
-        for record in records
-    )
-    run = ["task", "version", "preset", "label", "adapter_source", *CONDITIONS, "seed"]
-    newest_last = frame.sort_values(["complete", "created", "record_hash"])
-    return newest_last.drop_duplicates(run, keep="last").sort_values(run)
-
-
 def _board(tasks: Mapping[str, Task], runs: pd.DataFrame) -> Board:
     first: Record = runs["record"].iloc[0]
     name, version, preset = first.task.name, first.task.version, first.preset
     task = tasks.get(name)
     current = task is not None and task.version == version and preset in task.presets
     declared = task.protocol_hash(preset) if task is not None and current else None
-    reference = _reference(runs, declared)
+    own = runs["trained"] == ""
+    reference = reference_conditions(runs[own] if own.any() else runs, declared)
     comparable = (runs[list(CONDITIONS)] == reference).all(axis=1)
     metrics = sorted(
         {m for record in runs["record"] for m in (*record.metrics, *record.not_supported)}, key=board_order
     )
     primary = _primary(task)
 
-    rows = [row for row, _ in _rows_with_runs(runs[runs["complete"] & comparable], metrics)]
+    rows = [row for row, _ in _rows_with_runs(runs[runs["complete"] & own & comparable], metrics)]
     rows.sort(key=lambda row: _rank(row, primary))
     other = [
-        replace(row, standing="not comparable", reason=_difference(group.iloc[0], reference))
-        for row, group in _rows_with_runs(runs[runs["complete"] & ~comparable], metrics)
+        replace(row, standing="not comparable", reason=describe_difference(group.iloc[0], reference))
+        for row, group in _rows_with_runs(runs[runs["complete"] & own & ~comparable], metrics)
     ]
+    elsewhere = [
+        replace(row, standing="trained elsewhere", reason=_origin(row.records[0], group.iloc[0], reference))
+        for row, group in _rows_with_runs(runs[runs["complete"] & ~own], metrics)
+    ]
+    elsewhere.sort(key=lambda row: _rank(row, primary))
     partial = [
         replace(_row([record], metrics), standing="partial", reason=record.training.reason)
         for record in runs.loc[~runs["complete"], "record"]
@@ -165,8 +143,8 @@ def _board(tasks: Mapping[str, Task], runs: pd.DataFrame) -> Board:
         notes.append(f"These records are of version {version} of the task, which is now at version {task.version}.")
     elif declared is not None and declared != reference["protocol"]:
         notes.append(
-            f"These records stand on protocol {_short(reference['protocol'])}, and the task file now declares "
-            f"{_short(declared)}: run the models again."
+            f"These records stand on protocol {shortened(reference['protocol'])}, and the task file now declares "
+            f"{shortened(declared)}: run the models again."
         )
     return Board(
         task=name,
@@ -176,7 +154,7 @@ def _board(tasks: Mapping[str, Task], runs: pd.DataFrame) -> Board:
         primary=primary,
         metrics=tuple(metrics),
         rows=tuple(_embolden(rows, metrics)),
-        unranked=(*other, *partial),
+        unranked=(*elsewhere, *other, *partial),
         reported=() if task is None else task.reported,
         notes=tuple(notes),
     )
@@ -208,47 +186,35 @@ def _rank(row: Row, primary: str) -> tuple[bool, float, str]:
     return (mean is None, 0.0 if mean is None else mean, row.label)
 
 
-def _reference(runs: pd.DataFrame, declared: str | None) -> pd.Series[Any]:
-    """The conditions that rank: of the complete runs those of the declared protocol, of these the newest engine's."""
-    by_claim = runs.assign(declared=runs["protocol"] == declared).sort_values(
-        ["complete", "declared", "engine_version", "created", "record_hash"]
-    )
-    return by_claim.iloc[-1][list(CONDITIONS)]
-
-
-def _difference(run: pd.Series[Any], reference: pd.Series[Any]) -> str:
-    """In words, where the conditions of `run` differ from those of the ranked rows."""
-    parts = [
-        f"{words} {_short(run[column])} where the ranked rows have {_short(reference[column])}"
-        for column, words in CONDITIONS.items()
-        if run[column] != reference[column]
-    ]
-    return "measured with " + ", ".join(parts)
-
-
-def _short(value: Any) -> str:
-    """A hash by its first eight digits; a number or a word as it is."""
-    return str(value)[:8]
+def _origin(record: Record, run: pd.Series[Any], reference: pd.Series[Any]) -> str:
+    """In words, where a model that this board only scored was trained, and what else sets its row apart."""
+    assert record.trained is not None, "rows of these models alone are described so"
+    task, preset = record.trained.task, record.trained.preset
+    origin = f"trained on {task.name}, task version {task.version}, preset {preset}; scored here without training"
+    alike = (run[list(CONDITIONS)] == reference).all()
+    return origin if alike else f"{origin}, {describe_difference(run, reference)}"
 
 
 def _rows_with_runs(runs: pd.DataFrame, metrics: Sequence[str]) -> list[tuple[Row, pd.DataFrame]]:
-    """One row for each label, adapter source and conditions; where a label has several, a note tells them apart."""
+    """One row for all that share `ROW`; where a label has several adapter sources, notes tell them apart."""
     found = []
-    for (label, source, *_), group in runs.groupby(["label", "adapter_source", *CONDITIONS]):
+    for (label, source, *_), group in runs.groupby(ROW):
         several = runs.loc[runs["label"] == label, "adapter_source"].nunique() > 1
         row = _row(list(group["record"]), metrics)
-        found.append((replace(row, note=f"adapter source {_short(source)}") if several else row, group))
+        notes = [row.note, f"adapter source {shortened(source)}" if several else None]
+        found.append((replace(row, note=", ".join(note for note in notes if note) or None), group))
     return found
 
 
 def _row(records: Sequence[Record], metrics: Sequence[str]) -> Row:
-    model = records[0].model
+    model, trained = records[0].model, records[0].trained
     return Row(
         label=model.label,
         name=model.name,
         params=model.params,
         seeds=tuple(record.seed for record in records),
         cells={metric: _cell(records, metric) for metric in metrics},
+        note=f"trained on {trained.place}" if trained else None,
         records=tuple(records),
     )
 
@@ -260,18 +226,22 @@ def _cell(records: Sequence[Record], metric: str) -> Cell:
     for record in records:
         measured = record.metrics.get(metric)
         if measured is None:
-            return Cell(None, None, n, None, record.not_supported.get(metric, f"not measured at seed {record.seed}"))
+            return Cell(
+                None, None, n, None, reason=record.not_supported.get(metric, f"not measured at seed {record.seed}")
+            )
         if measured.value is None:
-            return Cell(None, None, n, None, f"seed {record.seed}: {measured.reason or 'not finite'}")
+            return Cell(None, None, n, None, reason=f"seed {record.seed}: {measured.reason or 'not finite'}")
     found = [record.metrics[metric] for record in records]
     values = pd.Series([one.value for one in found], dtype=float)
     errors = pd.Series([one.stderr for one in found], dtype=float)
+    spreads = pd.Series([_std(pd.Series(one.draws, dtype=float)) for one in found], dtype=float)
     remarks = dict.fromkeys(one.reason for one in found if one.reason)
     return Cell(
         mean=float(values.mean()),
         std=_std(values),
         n=n,
         stderr=None if errors.isna().any() else float(errors.mean()),
+        draw_std=None if spreads.isna().any() else float(spreads.mean()),
         reason="; ".join(remarks) or None,
     )
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from mae_bench.canonical import sha256_of
 from mae_bench.errors import RecordError
 from mae_bench.metrics.catalogue import Direction, board_order, metric_kind
 from mae_bench.records.schema import Record
@@ -71,8 +72,9 @@ def compare(base: Sequence[Record], head: Sequence[Record], tasks: Sequence[Task
     """Every metric that has a direction, of every model in `base` or `head`, by task, preset, model and metric.
 
     A model is its label; its adapter's source and the engine may differ between the sides, since their change is what
-    is judged, but not within one. Protocol, data, bits and precision must agree. Partial records do not count. A
-    metric that base has and head lacks is worse. The tolerances are those of the tasks' files.
+    is judged, but not within one. Protocol, data, bits and precision must agree. Partial records do not count. One that
+    was trained elsewhere (`Record.trained`) is another model, and the protocol that trained it must agree too. A metric
+    that base has and head lacks is worse. The tolerances are those of the tasks' files.
     """
     tolerances = {(task.name, preset): own for task in tasks for preset, own in task.tolerances.items()}
     before, after = _by_model(base), _by_model(head)
@@ -100,7 +102,8 @@ def _by_model(records: Sequence[Record]) -> dict[tuple[str, int, str, str], list
     """(task, version, preset, model) -> its complete records, by seed."""
     found: dict[tuple[str, int, str, str], list[Record]] = {}
     for record in sorted(records, key=lambda record: (record.seed, record.record_hash)):
-        subject = (record.task.name, record.task.version, record.preset, record.model.label)
+        model = record.model.label + (f" (trained on {record.trained.place})" if record.trained else "")
+        subject = (record.task.name, record.task.version, record.preset, model)
         own = found.setdefault(subject, [])
         if record.training.status == "complete" and record not in own:
             own.append(record)
@@ -125,6 +128,7 @@ def _conditions(record: Record) -> dict[str, str | None]:
     hashes = record.hashes
     return {
         "protocol": hashes.protocol,
+        "protocol of the training": sha256_of(record.trained.protocol) if record.trained else None,
         "data": hashes.data,
         "validation bits": hashes.validation_bits,
         "test bits": hashes.test_bits,

@@ -27,11 +27,12 @@ def estimate_seconds(jobs: Sequence[Job], records: Iterable[Record]) -> tuple[fl
     """Seconds for all jobs one after another, and how many of them could not be counted.
 
     A job takes as long as the complete records of its model, with these parameters, on its task at its preset took on
-    average, whatever the machine; one without such a record counts nothing.
+    average, whatever the machine; one without such a record counts nothing. Models that were trained elsewhere tell
+    nothing of a training here.
     """
     seconds: dict[tuple[str, str, str], list[float]] = {}
     for record in records:
-        if record.training.status == "complete":
+        if record.training.status == "complete" and record.trained is None:
             place = (record.model.label, record.task.name, record.preset)
             took = record.clocks.training_seconds + record.clocks.evaluation_seconds
             seconds.setdefault(place, []).append(took)

@@ -39,7 +39,10 @@ class Expected:
 
 
 def impossible_values(record: Record, task: Task) -> list[str]:
-    """One clause for each fault in the numbers of `record`, which was made by the protocol of `task` at its preset."""
+    """One clause for each fault in the numbers of `record`, which was made by the protocol of `task` at its preset.
+
+    Whether its protocols are those of known tasks is not asked here (`mae_bench.records.verify`).
+    """
     protocol = task.protocol(record.preset)
     expected = expected_metrics(task, protocol)
     return [
@@ -201,8 +204,9 @@ def _exceeds(value: float, bound: float) -> bool:
 def _run_faults(record: Record, protocol: Protocol) -> Iterator[str]:
     """Counts, clocks, the date and the names of the parameters."""
     training = record.training
-    if training.epochs > protocol.training.max_epochs:
-        yield f"training took {training.epochs} epochs where the protocol ends it after {protocol.training.max_epochs}"
+    most = record.trained.protocol["training"]["max_epochs"] if record.trained else protocol.training.max_epochs
+    if training.epochs > most:
+        yield f"training took {training.epochs} epochs where the protocol ends it after {most}"
     if training.best_epoch is not None and training.best_epoch > training.epochs:
         yield f"the best epoch is {training.best_epoch} of {training.epochs}"
     quantities = {

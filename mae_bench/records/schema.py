@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mae_bench.canonical import sha256_of
 from mae_bench.metrics.catalogue import MetricName
-from mae_bench.names import model_label
+from mae_bench.names import model_label, run_title
 from mae_bench.task import Name
 
 SCHEMA_VERSION = 1
@@ -73,6 +73,24 @@ class TrainingSection(Section):
     curve: tuple[EpochRow, ...] = ()
 
 
+class TrainedSection(Section):
+    """The job that trained the model, where that was done by another protocol than the one that scored it here.
+
+    The model and the seed are those of the record.
+    """
+
+    key: Hash
+    task: TaskSection
+    preset: Name
+    protocol: dict[str, Any]
+    """In full, since the network is built from it."""
+
+    @property
+    def place(self) -> str:
+        """Task and preset, as boards name them: "mnist small"."""
+        return f"{self.task.name} {self.preset}"
+
+
 class Hashes(Section):
     """SHA-256 of what the numbers stand on."""
 
@@ -127,6 +145,13 @@ class Record(Section):
     created: str
     """UTC, ISO 8601."""
     record_hash: Hash
+    trained: TrainedSection | None = None
+
+    @property
+    def title(self) -> str:
+        """One line that names the run to a person, as `Job.title` does."""
+        place = self.trained.place if self.trained else None
+        return run_title(self.task.name, self.preset, self.model.label, self.seed, place)
 
     def content(self) -> dict[str, Any]:
         """The record as its file holds it. A field that the file lacks stays away, so that a field which a later

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mae_bench.atomic import write_atomically
-from mae_bench.records.aggregate import boards
+from mae_bench.records.aggregate import Board, boards
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store
-from mae_bench.records.verification import verification_path, verified_hashes
+from mae_bench.records.verification import verification_fault, verification_path
 from mae_bench.records.verify import verify
-from mae_bench.report.badges import read_badges
+from mae_bench.report.badges import Badges, read_badges
 from mae_bench.report.html.site import write_site
 from mae_bench.report.markdown import render_boards
 from mae_bench.task import Task
@@ -26,14 +26,25 @@ model, begin at [index.html](index.html): open it in a browser.
 
 
 @dataclass(frozen=True)
+class RenderedBoard:
+    """A board's folder as its pages show it."""
+
+    folder: Path
+    boards: tuple[Board, ...]
+    badges: Badges
+
+
+@dataclass(frozen=True)
 class SubmitResult:
     """What became of a submission: either every record is in `copied`, or there are `refused` ones and nothing changed.
 
     copied: the records' new paths. refused: one sentence for each fault, with the file, the reason and the remedy.
+    board: with the new records; None where any was refused.
     """
 
     copied: tuple[Path, ...]
     refused: tuple[str, ...]
+    board: RenderedBoard | None
 
 
 def submit(paths: Sequence[Path], board: Path, tasks: Sequence[Task]) -> SubmitResult:
@@ -46,27 +57,27 @@ def submit(paths: Sequence[Path], board: Path, tasks: Sequence[Task]) -> SubmitR
     store = Store(board / "results")
     verification = verify(paths, tasks, store.records())
     if verification.faults:
-        return SubmitResult((), verification.faults)
-    copied = tuple(_copy(record, store) for record in verification.good)
-    render_board_folder(board, tasks)
-    return SubmitResult(copied, ())
+        return SubmitResult((), verification.faults, None)
+    by_name = {task.name: task for task in tasks}
+    copied = tuple(_copy(record, store, by_name[record.task.name]) for record in verification.good)
+    return SubmitResult(copied, (), render_board_folder(board, tasks))
 
 
-def _copy(record: Record, store: Store) -> Path:
-    """Save `record`; the verification of another one that it replaces is removed."""
+def _copy(record: Record, store: Store, task: Task) -> Path:
+    """Save `record`; a verification that is already there and does not vouch for it, but for another, is removed."""
     path = store.save(record)
-    if record.record_hash not in verified_hashes(path.parent):
+    if verification_fault(verification_path(path), record, task):
         verification_path(path).unlink(missing_ok=True)
     return path
 
 
-def render_board_folder(board: Path, tasks: Sequence[Task]) -> Path:
+def render_board_folder(board: Path, tasks: Sequence[Task]) -> RenderedBoard:
     """Write `<board>/README.md` and the site of `<board>/index.html` anew from the records under `<board>/results`.
 
-    Returns the path of README.md. UsageError where another's file stands in the way of the site.
+    Every record there is checked, once, for its badge. UsageError where another's file stands in the way of the site.
     """
-    page, results = board / "README.md", board / "results"
+    results = board / "results"
     found, badges = boards(Store(results).records(), tasks), read_badges(results, tasks)
-    write_atomically(page, f"{HEADER}\n{render_boards(found, badges)}".encode())
+    write_atomically(board / "README.md", f"{HEADER}\n{render_boards(found, badges)}".encode())
     write_site(board, found, badges, results)
-    return page
+    return RenderedBoard(board, tuple(found), badges)

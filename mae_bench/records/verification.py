@@ -193,24 +193,9 @@ def verification_fault(path: Path, record: Record | None, task: Task | None) -> 
     return None
 
 
-def verified_hashes(results: Path) -> frozenset[str]:
-    """The hashes of the records that verifications under `results` vouch for; broken files vouch for nothing."""
-    return frozenset(_agreeing(verification_files(results)))
-
-
 def badge(record_hashes: Iterable[str], verified: frozenset[str]) -> Badge:
     """The badge of a row that was averaged over these records."""
     return "verified" if set(record_hashes) <= verified else "submitted"
-
-
-def _agreeing(paths: Iterable[Path]) -> Iterator[str]:
-    for path in paths:
-        try:
-            verification = read_verification(path)
-        except RecordError:
-            continue
-        if verification.agrees:
-            yield verification.record_hash
 
 
 def _difference(recorded: float | None, found: float | None) -> float | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from mae_bench import ENGINE_VERSION
 from mae_bench.canonical import sha256_of
 from mae_bench.errors import RecordError
-from mae_bench.plan import PRECISION, Job, ModelReference
+from mae_bench.plan import PRECISION, Job, ModelReference, other_images
 from mae_bench.records.plausibility import impossible_values
 from mae_bench.records.schema import Record
 from mae_bench.records.store import json_files, read_if_record, read_record
@@ -18,10 +18,15 @@ from mae_bench.text import printable, quoted
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """files: the records without a fault, by file. faults: one sentence for each, with the file and the remedy."""
+    """files: the records without a fault, by file. faults: one sentence for each, with the file and the remedy.
+
+    verified: the hashes of those records that the verification beside them vouches for, in the folders that were
+    searched.
+    """
 
     files: Mapping[Path, Record]
     faults: tuple[str, ...]
+    verified: frozenset[str]
 
     @property
     def good(self) -> tuple[Record, ...]:
@@ -50,13 +55,18 @@ def verify(paths: Sequence[Path], tasks: Sequence[Task], board: Sequence[Record]
             if not own:
                 good[file.resolve()] = record
     faults += _duplicates(good, board)
-    faults += _verification_faults(paths, good, by_name)
-    return VerifyResult(good, tuple(printable(fault) for fault in faults))
+    verified: set[str] = set()
+    for beside, fault in _judge_verifications(paths, good, by_name):
+        if fault:
+            faults.append(fault)
+        elif beside:
+            verified.add(beside.record_hash)
+    return VerifyResult(good, tuple(printable(fault) for fault in faults), frozenset(verified))
 
 
 def describe_run(record: Record) -> str:
     """One line that names the run to a person, whatever the record says."""
-    return quoted(f"{record.task.name} {record.preset} {_model(record).label} seed {record.seed}")
+    return quoted(record.title)
 
 
 def _read(path: Path) -> tuple[dict[Path, Record], list[str]]:
@@ -89,14 +99,16 @@ def _record_faults(file: str, record: Record, tasks: Mapping[str, Task]) -> list
         return [
             f"record {file} is of {record.task.name}, preset {record.preset}; give records of a known task: {known}."
         ]
-    if fault := _foreign(file, record, task):
+    if fault := _foreign(file, record, task, tasks):
         return [f"record {file} {fault}."]
     return [f"record {file}: {fault}; run its job again." for fault in impossible_values(record, task)]
 
 
-def _foreign(file: str, record: Record, task: Task) -> str | None:
+def _foreign(file: str, record: Record, task: Task, tasks: Mapping[str, Task]) -> str | None:
     """The first reason why the record is not one that this mae-bench would write for `task`; None where it is."""
     protocol = task.protocol_hash(record.preset)
+    foreign_training = _foreign_training(record, task, tasks)
+    training = None if foreign_training else _training(record, tasks)
     again = "run its job again with this mae-bench"
     checks = (
         (
@@ -116,13 +128,46 @@ def _foreign(file: str, record: Record, task: Task) -> str | None:
             sha256_of(record.protocol) == record.hashes.protocol == protocol,
             f"was measured by another protocol than task {task.name} declares; {again}",
         ),
+        (not foreign_training, foreign_training or ""),
         (
-            record.key == Job(_model(record), task, record.preset, record.seed).key,
+            record.key == Job(_model(record), task, record.preset, record.seed, training).key,
             f"bears a key that its contents do not give; {again}",
         ),
         (file == f"{record.key}.json", f"is not named after its key; name it {record.key}.json"),
     )
     return next((fault for good, fault in checks if not good), None)
+
+
+def _training(record: Record, tasks: Mapping[str, Task]) -> Job | None:
+    """The job that trained the model where that was elsewhere, as the known task of its name has it."""
+    trained = record.trained
+    task = tasks.get(trained.task.name) if trained else None
+    if trained is None or task is None or trained.preset not in task.presets:
+        return None
+    return Job(_model(record), task, trained.preset, record.seed)
+
+
+def _foreign_training(record: Record, task: Task, tasks: Mapping[str, Task]) -> str | None:
+    """Why this mae-bench would not score on `task` what the record says it trained elsewhere; None where it would."""
+    trained, training = record.trained, _training(record, tasks)
+    if trained is None:
+        return None
+    if training is None:
+        return f"is of a model trained on {trained.place}, which is no known task; give records of known tasks"
+    if record.training.status == "partial":
+        return "is of a model whose training was cut short; finish that, and evaluate the model again"
+    if difference := other_images(training.task, task):
+        return f"is of a model that cannot be scored on {task.name} ({difference}); evaluate it on another task"
+    if (trained.key, trained.task.version, sha256_of(trained.protocol)) != (
+        training.key,
+        training.task.version,
+        training.task.protocol_hash(training.preset),
+    ):
+        return (
+            f"is of a model trained by another job than {training.task.name} and its own contents give; train and "
+            "evaluate the model again with this mae-bench"
+        )
+    return None
 
 
 def _duplicates(found: Mapping[Path, Record], board: Sequence[Record]) -> list[str]:
@@ -134,10 +179,9 @@ def _duplicates(found: Mapping[Path, Record], board: Sequence[Record]) -> list[s
         if other is not record:
             difference = "" if other == record else " with different contents"
             faults.append(f"record {record.key}.json is there twice{difference}; keep one of the two.")
-    runs: dict[tuple[str, str, str, int], str] = {}
+    runs: dict[str, str] = {}
     for record in (*(record for record in board if record.key not in keys), *keys.values()):
-        run = (record.task.name, record.preset, _model(record).label, record.seed)
-        other_key = runs.setdefault(run, record.key)
+        other_key = runs.setdefault(record.title, record.key)
         if other_key != record.key and record.key in keys:
             faults.append(
                 f"records {other_key}.json and {record.key}.json are both of {describe_run(record)}, by different "
@@ -146,16 +190,15 @@ def _duplicates(found: Mapping[Path, Record], board: Sequence[Record]) -> list[s
     return faults
 
 
-def _verification_faults(
+def _judge_verifications(
     paths: Sequence[Path], good: Mapping[Path, Record], tasks: Mapping[str, Task]
-) -> Iterator[str]:
-    """A sentence for each verification under `paths` that does not vouch for the record beside it."""
+) -> Iterator[tuple[Record | None, str | None]]:
+    """Of each verification under `paths` the good record beside it and, where it does not vouch for that, why."""
     beside = {verification_path(file): record for file, record in good.items()}
     files = (file for path in paths if path.is_dir() for file in verification_files(path))
     for file in dict.fromkeys(file.parent.resolve() / file.name for file in files):
         record = beside.get(file)
-        if fault := verification_fault(file, record, tasks.get(record.task.name) if record else None):
-            yield fault
+        yield record, verification_fault(file, record, tasks.get(record.task.name) if record else None)
 
 
 def _model(record: Record) -> ModelReference:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mae_bench.records.aggregate import Row
-from mae_bench.records.verification import Badge, badge, verified_hashes
+from mae_bench.records.verification import Badge, badge, verification_files
 from mae_bench.task import Task
 
 
@@ -13,7 +13,7 @@ from mae_bench.task import Task
 class Badges:
     """The hashes of the records that bear badges. A row bears the badge that all of its records bear.
 
-    checked: records without a fault (`mae_bench.records.verify`). verified: those that a rerun agreed with.
+    checked: records without a fault (`mae_bench.records.verify`). verified: those for which a verification vouches.
     """
 
     checked: frozenset[str] = frozenset()
@@ -33,10 +33,10 @@ def read_badges(results: Path, tasks: Sequence[Task]) -> Badges:
     """Check every record under `results`, and read the verifications beside them."""
     from mae_bench.records.verify import verify
 
-    checked = frozenset(record.record_hash for record in verify([results], tasks).good)
-    return Badges(checked, verified_hashes(results))
+    result = verify([results], tasks)
+    return Badges(frozenset(record.record_hash for record in result.good), result.verified)
 
 
 def read_verified(results: Path, tasks: Sequence[Task]) -> Badges:
     """For a report that marks verified rows alone: nothing is checked where nothing is verified."""
-    return read_badges(results, tasks) if verified_hashes(results) else NO_BADGES
+    return read_badges(results, tasks) if verification_files(results) else NO_BADGES

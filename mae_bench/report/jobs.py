@@ -190,11 +190,7 @@ def _record_row(path: Path) -> JobRow | None:
     state = "done" if record.training.status == "complete" else "partial"
     clocks = record.clocks
     stage = f"took {describe_duration(clocks.training_seconds + clocks.evaluation_seconds)}"
-    return JobRow(_title(record), state, record.environment.device, stage, _epochs(record))
-
-
-def _title(record: Record) -> str:
-    return f"{record.task.name} {record.preset} {record.model.label} seed {record.seed}"
+    return JobRow(record.title, state, record.environment.device, stage, _epochs(record))
 
 
 def _epochs(record: Record) -> str:

@@ -1,10 +1,10 @@
 """A board as text, before it is drawn: headings, cells and notes, the same for every output."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mae_bench.metrics.catalogue import metric_kind
-from mae_bench.records.aggregate import Board, Cell, Row
+from mae_bench.records.aggregate import Board, Row
 from mae_bench.records.significance import ALPHA
 from mae_bench.report.badges import NO_BADGES, Badges
 from mae_bench.task import ReportedRow
@@ -17,8 +17,9 @@ LEGEND = (
     "Mean ± standard deviation over seeds. test s.e.: standard error over the test images, mean over seeds. "
     "↓ lower is better, ↑ higher is better. Nats an image; accuracies in per cent. "
     f"Bold: the best and every row that Welch's test with Holm's correction ({100 * ALPHA:.0f} %) cannot separate from "
-    "it; a row of one seed or without variance is not tested. Partial, not comparable and reported rows are not "
-    "ranked. Verified: a reviewer evaluated or trained every record of the row again, and it agreed."
+    "it; a row of one seed or without variance is not tested. Rows that are partial, not comparable, "
+    "trained elsewhere or reported are not ranked. Verified: a reviewer evaluated or trained every record of the row "
+    "again, and it agreed."
 )
 NO_BOARDS = "There is no record here and no reported row: measure a model with mae-bench run."
 
@@ -93,23 +94,24 @@ def lay_out(board: Board, badges: Badges = NO_BADGES) -> Layout:
 
 
 def _row(row: Row, columns: Sequence[Column], badges: Badges) -> tuple[TextCell, ...]:
-    seeds = str(len(row.seeds)) if row.standing == "ranked" else row.standing
+    count = str(len(row.seeds))
+    seeds = {"ranked": count, "trained elsewhere": f"{count}, {row.standing}"}.get(row.standing, row.standing)
     verified = ", verified" if badges.of(row) == "verified" else ""
     return (TextCell(row_label(row)), TextCell(seeds + verified), *(_cell(row, column) for column in columns))
 
 
 def _cell(row: Row, column: Column) -> TextCell:
     if not column.stderr:
-        return _measured(column.metric, row.cells[column.metric])
+        cell = row.cells[column.metric]
+        return TextCell(format_mean(column.metric, cell.mean, cell.std), cell.bold, cell.mean)
     value = _stderr(row, column.metric)
-    return TextCell(ABSENT) if value is None else TextCell(format_value(column.metric, value), value=value)
+    return TextCell(format_mean(column.metric, value), value=value)
 
 
 def _reported_row(row: ReportedRow, columns: Sequence[Column], citation: int) -> tuple[TextCell, ...]:
     values = [None if column.stderr else row.metrics.get(column.metric) for column in columns]
     cells = [
-        TextCell(ABSENT) if value is None else TextCell(format_value(column.metric, value), value=value)
-        for column, value in zip(columns, values, strict=True)
+        TextCell(format_mean(column.metric, value), value=value) for column, value in zip(columns, values, strict=True)
     ]
     return (TextCell(f"{printable(row.model)} [{citation}]"), TextCell("reported"), *cells)
 
@@ -125,11 +127,11 @@ def _stderr(row: Row, metric: str) -> float | None:
     return row.cells[metric].stderr if metric in row.cells else None
 
 
-def _measured(metric: str, cell: Cell) -> TextCell:
-    if cell.mean is None:
-        return TextCell(ABSENT)
-    spread = "" if cell.std is None else f" ± {format_value(metric, cell.std)}"
-    return TextCell(format_value(metric, cell.mean) + spread, cell.bold, cell.mean)
+def format_mean(metric: str, mean: float | None, spread: float | None = None, absent: str = ABSENT) -> str:
+    """A mean ± its spread, where there is one, in the decimals of the metric's unit; `absent` without a mean."""
+    if mean is None:
+        return absent
+    return format_value(metric, mean) + ("" if spread is None else f" ± {format_value(metric, spread)}")
 
 
 def format_value(metric: str, value: float) -> str:
@@ -139,11 +141,16 @@ def format_value(metric: str, value: float) -> str:
 
 
 def _notes(row: Row) -> list[str]:
-    """Why the row is not ranked, and the reasons of its cells, cells of one reason together."""
+    """Why the row is not ranked, and the reasons of its cells."""
     label = row_label(row)
     notes = [] if row.standing == "ranked" else [f"{label}: {row.standing}: {row.reason}"]
+    return notes + describe_reasons(label, {metric: cell.reason for metric, cell in row.cells.items()})
+
+
+def describe_reasons(label: str, reasons: Mapping[str, str | None]) -> list[str]:
+    """A note for each reason, why cells of the row `label` are empty or what to know of them, with all its metrics."""
     titles: dict[str, list[str]] = {}
-    for metric, cell in row.cells.items():
-        if cell.reason is not None:
-            titles.setdefault(cell.reason, []).append(metric_kind(metric).title)
-    return notes + [f"{label}: {', '.join(metrics)}: {reason}" for reason, metrics in titles.items()]
+    for metric, reason in reasons.items():
+        if reason is not None:
+            titles.setdefault(reason, []).append(metric_kind(metric).title)
+    return [f"{label}: {', '.join(metrics)}: {reason}" for reason, metrics in titles.items()]

@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 
-from mae_bench.metrics.catalogue import metric_kind
 from mae_bench.records.aggregate import Board, Cell, Row, boards
 from mae_bench.records.reported import difference
 from mae_bench.records.schema import Record
-from mae_bench.report.layout import ABSENT, ARROWS, Layout, TextCell, format_value
+from mae_bench.report.layout import ABSENT, Column, Layout, TextCell, describe_reasons, format_mean
 from mae_bench.suites import ResolvedRow, Suite, Table, resolve_table
 from mae_bench.task import DEFAULT_PRESET, PRESETS, ReportedRow, Task
 from mae_bench.text import printable
 
 MISSING = "missing"
+NOT_MEASURED = Cell(None, None, 0, None, reason="not measured")
 SUITE_LEGEND = (
     "Mean ± standard deviation over seeds; nats an image, accuracies in per cent; ↓ lower, ↑ higher is better. "
     "Difference: ours minus reported ± its standard error, the root of std²/n (over the n seeds) plus the squared "
     "standard error over the test images; one seed gives none, and the reported value counts as exact. "
+    "Std over draws: of a probe's runs with the same model, on other labelled images or, of K-Means, with another "
+    "random state; mean over seeds. "
     f"{MISSING}: not measured here."
 )
 OTHER_PRESET = (
@@ -52,6 +54,8 @@ def _lay_out(table: Table, task: Task, preset: str, rows: Sequence[ResolvedRow],
         if row.model:
             notes += _notes(row.model.label, measured, row, ours, table.metrics)
             lines.append(_our_line(row.model.label, measured, table.metrics))
+        if measured and any(cell.draw_std is not None for cell in _cells(measured, table.metrics)):
+            lines.append(_draws_line(measured, table.metrics))
         if row.reported:
             lines.append(_reported_line(row.reported, citations.index(row.reported.citation) + 1, table.metrics))
         if measured and row.reported:
@@ -59,7 +63,7 @@ def _lay_out(table: Table, task: Task, preset: str, rows: Sequence[ResolvedRow],
     return Layout(
         heading=printable(f"{table.title}, preset {preset}"),
         caption=printable(f"{task.title}. Task {task.name}, version {task.version}."),
-        headings=("model", "seeds", *(_heading(metric) for metric in table.metrics)),
+        headings=("model", "seeds", *(Column(metric).heading for metric in table.metrics)),
         rows=tuple(lines),
         notes=tuple(printable(note) for note in (*notes, *(f"[{i}] {text}" for i, text in enumerate(citations, 1)))),
     )
@@ -79,20 +83,23 @@ def _our_line(label: str, row: Row | None, metrics: Sequence[str]) -> tuple[Text
     return (TextCell(printable(label)), TextCell(seeds), *(_our_cell(row, metric) for metric in metrics))
 
 
+def _draws_line(ours: Row, metrics: Sequence[str]) -> tuple[TextCell, ...]:
+    spreads = zip(metrics, (cell.draw_std for cell in _cells(ours, metrics)), strict=True)
+    return (
+        TextCell(""),
+        TextCell("std over draws"),
+        *(TextCell(format_mean(*spread), value=spread[1]) for spread in spreads),
+    )
+
+
 def _our_cell(row: Row | None, metric: str) -> TextCell:
     cell = _cell(row, metric)
-    if cell is None or cell.mean is None:
-        return TextCell(MISSING)
-    spread = "" if cell.std is None else f" ± {format_value(metric, cell.std)}"
-    return TextCell(format_value(metric, cell.mean) + spread, value=cell.mean)
+    return TextCell(format_mean(metric, cell.mean, cell.std, MISSING), value=cell.mean)
 
 
 def _reported_line(row: ReportedRow, citation: int, metrics: Sequence[str]) -> tuple[TextCell, ...]:
-    cells = []
-    for metric in metrics:
-        value, spread = row.metrics.get(metric), row.spreads.get(metric)
-        text = ABSENT if value is None else format_value(metric, value)
-        cells.append(TextCell(text if spread is None else f"{text} ± {format_value(metric, spread)}", value=value))
+    found = [(metric, row.metrics.get(metric)) for metric in metrics]
+    cells = [TextCell(format_mean(metric, value, row.spreads.get(metric)), value=value) for metric, value in found]
     return (TextCell(f"{printable(row.model)} [{citation}]"), TextCell("reported"), *cells)
 
 
@@ -102,21 +109,19 @@ def _difference_line(ours: Row, reported: ReportedRow, metrics: Sequence[str]) -
 
 def _difference(ours: Row, reported: ReportedRow, metric: str) -> TextCell:
     cell, value = _cell(ours, metric), reported.metrics.get(metric)
-    found = difference(cell, value) if cell is not None and value is not None else None
+    found = difference(cell, value) if value is not None else None
     if found is None:
         return TextCell(ABSENT)
-    error = "" if found.standard_error is None else f" ± {format_value(metric, found.standard_error)}"
     sign = "+" if found.value >= 0 else ""
-    return TextCell(f"{sign}{format_value(metric, found.value)}{error}", value=found.value)
+    return TextCell(sign + format_mean(metric, found.value, found.standard_error), value=found.value)
 
 
-def _cell(row: Row | None, metric: str) -> Cell | None:
-    return row.cells.get(metric) if row else None
+def _cell(row: Row | None, metric: str) -> Cell:
+    return row.cells.get(metric, NOT_MEASURED) if row else NOT_MEASURED
 
 
-def _heading(metric: str) -> str:
-    kind = metric_kind(metric)
-    return kind.title + ARROWS[kind.direction]
+def _cells(row: Row, metrics: Sequence[str]) -> list[Cell]:
+    return [_cell(row, metric) for metric in metrics]
 
 
 def _notes(
@@ -128,10 +133,5 @@ def _notes(
     notes = []
     if row.model and measured.records[0].hashes.adapter_source != row.model.source_hash:
         notes.append(f"{label}: measured with another source of the adapter than the present one")
-    titles: dict[str, list[str]] = {}
-    for metric in metrics:
-        cell = measured.cells.get(metric)
-        if cell is None or cell.reason:
-            reason = cell.reason if cell and cell.reason else "not measured"
-            titles.setdefault(reason, []).append(metric_kind(metric).title)
-    return notes + [f"{label}: {', '.join(names)}: {reason}" for reason, names in titles.items()]
+    reasons = {metric: _cell(measured, metric).reason for metric in metrics}
+    return notes + describe_reasons(label, reasons)

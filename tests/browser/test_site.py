@@ -8,13 +8,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 MNIST = "site/mnist-v1-small/index.html"
-DIGITS = "site/digits-v1-small/index.html"
+DIGITS = "site/digits-v2-small/index.html"
 COLUMNS = {"KNN 100": "higher", "NLL": "lower", "KL": "none"}
 
 
 def kinds_of_page(site):
     """One address of every kind of page, the page of a hostile model and that of two kinds of run among them."""
-    hostile = sorted(site.glob("site/digits-v1-small/*.html"), key=lambda path: len(path.read_bytes()))
+    hostile = sorted(site.glob("site/digits-v2-small/*.html"), key=lambda path: len(path.read_bytes()))
     model = next(site.glob("site/mnist-v1-small/vlae-*.html"))
     return [
         "index.html",
@@ -206,7 +206,7 @@ def test_hostile_text_is_text(open_page, site):
     assert (
         page.locator("#board img, #board iframe, #board script, #board tbody [onerror], #board [onclick]").count() == 0
     )
-    for path in Path(site).glob("site/digits-v1-small/*.html"):
+    for path in Path(site).glob("site/digits-v2-small/*.html"):
         page = open_page(path.relative_to(site).as_posix())
         assert (
             page.locator("script:not([src]), img, iframe, [style], [onerror]").count() == 0 or path.name == "index.html"

@@ -72,7 +72,7 @@ def test_a_support_vector_machine_closes_the_gap_between_primal_and_dual(kernel)
     c, gamma = 0.7, 0.25
     rows, labels = blobs(200, 7)
     rows, labels = rows[labels < 2], labels[labels < 2]
-    svm, converged = fit_svm(rows, labels, kernel, c, gamma, max_iterations=100_000)
+    svm, converged = fit_svm(rows, labels, kernel, c=c, gamma=gamma, max_iterations=100_000)
     assert converged
     products = rows.astype(np.float64) @ rows.T.astype(np.float64)
     gram = products if kernel == "linear" else np.exp(-gamma * squared_distances(rows, rows))
@@ -94,11 +94,13 @@ def test_support_vector_machines_of_pairs_of_classes_vote():
     votes = np.zeros((len(test), 3))
     for pair in ((0, 1), (0, 2), (1, 2)):
         seen = np.isin(labels, pair)
-        of_pair, _ = fit_svm(rows[seen], labels[seen], "rbf", 1.0, 0.25, max_iterations=100_000)
+        of_pair, _ = fit_svm(rows[seen], labels[seen], "rbf", c=1.0, gamma=0.25, max_iterations=100_000)
         votes[np.arange(len(test)), of_pair.predict(test.astype(np.float64))] += 1
     clear = (votes == 2).any(axis=1)
     assert clear.sum() > 90
-    predicted = fit_svm(rows, labels, "rbf", 1.0, 0.25, max_iterations=100_000)[0].predict(test.astype(np.float64))
+    predicted = fit_svm(rows, labels, "rbf", c=1.0, gamma=0.25, max_iterations=100_000)[0].predict(
+        test.astype(np.float64)
+    )
     np.testing.assert_array_equal(predicted[clear], votes[clear].argmax(axis=1))
 
 

@@ -79,7 +79,9 @@ def evaluate(adapter=None, data=None, protocol=None, task_seed=TASK_SEED, progre
 def test_the_metrics_are_those_the_settings_ask_for_and_the_catalogue_knows():
     outcome, found = evaluate()
     expected = {"kmeans_3", "kmeans_3_majority", "kmeans_8", "kmeans_8_majority"}
-    expected |= {f"{family}_{labels}" for family in ("knn", "linear", "svm_linear", "svm_rbf") for labels in (20, 100, "all")}
+    expected |= {
+        f"{family}_{labels}" for family in ("knn", "linear", "svm_linear", "svm_rbf") for labels in (20, 100, "all")
+    }
     assert set(found) == set(probe_names(settings())) == expected
     assert all(metric_kind(name).unit == "accuracy" for name in found)
     assert outcome.not_supported == {}
@@ -161,7 +163,8 @@ def test_a_regression_that_did_not_converge_says_so_and_keeps_its_value():
 def test_svm_scores_are_the_draws_accuracies_with_gamma_over_the_dimensions(kernel):
     data, (_, found) = data_set(), evaluate(protocol=settings(svm_gamma_times_dimensions=2.0))
     images = draw_labelled(TASK_SEED, 1, 100, 600)
-    svm, _ = fit_svm(data.train.rows.numpy()[images], data.train_labels[images], kernel, 1.0, 2.0 / 4, 100000)
+    rows, labels = data.train.rows.numpy()[images], data.train_labels[images]
+    svm, _ = fit_svm(rows, labels, kernel, c=1.0, gamma=2.0 / 4, max_iterations=100_000)
     predictions = svm.predict(data.test.rows.numpy().astype(np.float64))
     assert found[f"svm_{kernel}_100"].draws[1] == pytest.approx((predictions == data.test_labels).mean())
 

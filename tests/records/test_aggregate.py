@@ -28,7 +28,7 @@ def test_mean_and_spread_over_seeds(make_record, digits_task):
     board = only_board(records, digits_task)
     (row,) = board.rows
     cell = row.cells["nll"]
-    assert (board.task, board.title, board.version, board.preset) == ("digits", digits_task.title, 1, "small")
+    assert (board.task, board.title, board.version, board.preset) == ("digits", digits_task.title, 2, "small")
     assert row.label == "mae" and row.seeds == (0, 1, 2) and row.standing == "ranked"
     assert cell.n == 3
     assert cell.mean == pytest.approx(sum(values) / 3)
@@ -103,8 +103,8 @@ def test_a_board_on_an_old_protocol_says_so(make_record, digits_task):
 
 
 def test_an_old_task_version_has_its_own_board(make_record, digits_task):
-    found = boards([make_record(), make_record(task={"version": 2})], [digits_task])
-    assert [(board.version, bool(board.notes)) for board in found] == [(2, True), (1, False)]
+    found = boards([make_record(), make_record(task={"version": 1})], [digits_task])
+    assert [(board.version, bool(board.notes)) for board in found] == [(2, False), (1, True)]
 
 
 def test_presets_never_mix(make_record, digits_task):
@@ -208,3 +208,46 @@ def test_measured_columns_rule_where_something_ran(make_record, mnist_task):
 def test_a_record_of_an_unknown_task_has_a_board(make_record):
     board = only_board([make_record()])
     assert board.title == "digits" and board.reported == () and board.notes == ()
+
+
+def test_what_was_trained_elsewhere_is_neither_ranked_nor_averaged_nor_bold(
+    honest_record, trained_elsewhere, digits_task
+):
+    ours = [honest_record(seed=seed, nll=20.0 + 0.1 * seed) for seed in (0, 1)]
+    theirs = [trained_elsewhere("mae", seed, 10.0 + 0.1 * seed) for seed in (0, 1, 2)]
+    theirs.append(trained_elsewhere("mae", 0, 9.0, on="paper"))
+    theirs.append(trained_elsewhere("vlae", 0, 8.0))
+    board = only_board([*theirs, *ours], digits_task)
+    (row,) = board.rows
+    assert row.seeds == (0, 1) and row.cells["nll"].mean == pytest.approx(20.05)
+    assert [(other.name, other.note, other.seeds) for other in board.unranked] == [
+        ("vlae", "trained on digits smoke", (0,)),
+        ("mae", "trained on digits paper", (0,)),
+        ("mae", "trained on digits smoke", (0, 1, 2)),
+    ]
+    assert {other.standing for other in board.unranked} == {"trained elsewhere"}
+    assert board.unranked[2].cells["nll"].mean == pytest.approx(10.1)
+    assert board.unranked[1].reason == (
+        f"trained on digits, task version {digits_task.version}, preset paper; scored here without training"
+    )
+    assert not any(cell.bold for other in board.unranked for cell in other.cells.values())
+
+
+def test_where_all_was_trained_elsewhere_nothing_is_ranked(trained_elsewhere, digits_task):
+    board = only_board([trained_elsewhere("mae", seed) for seed in range(3)], digits_task)
+    assert board.rows == () and [row.standing for row in board.unranked] == ["trained elsewhere"]
+
+
+def test_it_never_sets_the_conditions_that_rank(honest_record, trained_elsewhere, digits_task):
+    newer = trained_elsewhere(precision="float64", created="2030-01-01T00:00:00Z")
+    board = only_board([honest_record(), newer], digits_task)
+    assert [row.standing for row in (*board.rows, *board.unranked)] == ["ranked", "trained elsewhere"]
+    assert board.unranked[0].reason.endswith("measured with precision float64 where the ranked rows have float32")
+
+
+def test_two_sources_of_a_model_that_was_trained_elsewhere(trained_elsewhere, digits_task):
+    board = only_board([trained_elsewhere(), trained_elsewhere(source=OTHER)], digits_task)
+    assert {row.note for row in board.unranked} == {
+        "trained on digits smoke, adapter source aaaaaaaa",
+        "trained on digits smoke, adapter source ffffffff",
+    }

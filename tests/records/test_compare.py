@@ -109,7 +109,7 @@ BASE, WORSE = [20.0, 20.1, 20.2], [22.0, 22.1, 22.2]
 
 def test_the_numbers_of_a_comparison(make_record, task):
     (one,) = compare(records_of(make_record, BASE), records_of(make_record, WORSE), [task])
-    assert (one.task, one.version, one.preset, one.model, one.metric) == ("digits", 1, "small", "mae", "nll")
+    assert (one.task, one.version, one.preset, one.model, one.metric) == ("digits", 2, "small", "mae", "nll")
     assert one.verdict == "worse" and one.note is None and one.tolerance == 0.5
     assert one.base == pytest.approx((20.1, 0.1, 3)) and one.head == pytest.approx((22.1, 0.1, 3))
     assert one.change == pytest.approx(2.0)
@@ -149,6 +149,23 @@ def test_models_tasks_and_presets_are_kept_apart(make_record, task):
         ("small", "vlae", "no complete record in BASE"),
         ("smoke", "mae", "no complete record in BASE"),
     }
+
+
+def test_a_model_that_was_trained_elsewhere_is_another_model(honest_record, trained_elsewhere, task):
+    base = [honest_record(), trained_elsewhere(nll=30.0), trained_elsewhere(nll=40.0, on="paper")]
+    head = [honest_record(), trained_elsewhere(nll=33.0), trained_elsewhere(nll=40.0, on="paper")]
+    verdicts = {one.model: one.verdict for one in compare(base, head, [task]) if one.metric == "nll"}
+    assert verdicts == {
+        "mae": "same",
+        "mae (trained on digits smoke)": "worse",
+        "mae (trained on digits paper)": "same",
+    }
+
+
+def test_two_versions_of_the_task_that_trained_are_not_comparable(trained_elsewhere, digits_task):
+    later = digits_task.model_copy(update={"version": 77})
+    (one,) = compare([trained_elsewhere()], [trained_elsewhere(trained_of=later)], [digits_task])
+    assert one.note == "measured with different protocol of the training"
 
 
 def test_two_records_of_one_seed(make_record, task):

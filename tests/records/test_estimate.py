@@ -19,7 +19,9 @@ def job(digits_task):
     return make
 
 
-def test_a_job_counts_the_mean_of_complete_records_of_its_model_task_and_preset(job, make_record, mnist_500_task):
+def test_a_job_counts_the_mean_of_complete_records_of_its_model_task_and_preset(
+    job, make_record, trained_elsewhere, mnist_500_task
+):
     records = [
         make_record("mae", 0, clocks=clocks(10.0, 2.0)),
         make_record("mae", 1, clocks=clocks(20.0, 4.0)),
@@ -30,6 +32,7 @@ def test_a_job_counts_the_mean_of_complete_records_of_its_model_task_and_preset(
         make_record("vlae", 0, clocks=clocks(5.0, 0.5)),
     ]
     jobs = [job("mae", 7), job("mae", 8), job("vlae", 7), job("resnet_vae", 7)]
+    records.append(trained_elsewhere("mae", clocks=clocks(1e6, 0.0)))
     assert estimate_seconds(jobs, records) == (18.0 + 18.0 + 5.5, 1)
     assert estimate_seconds(jobs, []) == (0, 4)
 

@@ -138,11 +138,11 @@ IMPOSSIBLE = {
         [
             (
                 "metrics",
-                "svm_rbf_100",
+                "svm_rbf_7",
                 {"value": 0.9, "stderr": 0.0, "n": 500, "unit": "accuracy", "direction": "higher"},
             )
         ],
-        "svm_rbf_100 is no metric of the protocol",
+        "svm_rbf_7 is no metric of the protocol",
     ),
     "unasked excuse": ([("not_supported", {"knn_7": "no"})], "knn_7 is no metric of the protocol"),
     "missing metric": ([("metrics", "kmeans_10", None)], "kmeans_10 is neither measured nor given a reason"),

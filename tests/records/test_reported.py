@@ -17,7 +17,7 @@ def test_seeds_and_test_images_both_count_and_only_the_seeds_part_shrinks():
 def test_without_test_error_the_seeds_alone_count_and_without_spread_nothing_is_said():
     assert difference(Cell(0.9, 0.02, 4, None), 0.95).standard_error == pytest.approx(0.01)
     assert difference(Cell(0.9, None, 1, 0.01), 0.95).standard_error is None
-    assert difference(Cell(None, None, 3, None, "diverged"), 0.95) is None
+    assert difference(Cell(None, None, 3, None, reason="diverged"), 0.95) is None
 
 
 def test_the_standard_error_is_the_spread_of_repeated_studies():

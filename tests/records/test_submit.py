@@ -1,13 +1,16 @@
 """Submission: good records are copied and the page is rendered anew; one bad one, and nothing changes."""
 
+import io
 import json
 
 import pytest
 
+import mae_bench.records.verify
 from mae_bench.errors import RecordError
 from mae_bench.records.schema import seal
 from mae_bench.records.store import Store
 from mae_bench.records.submit import render_board_folder, submit
+from mae_bench.report.submission import print_submission
 
 OTHER = "f" * 64
 
@@ -41,6 +44,20 @@ def test_a_second_submission_joins_the_first(results, honest_record, digits_task
     assert contents(board) == before
 
 
+def test_the_board_is_checked_once_and_shown_as_it_was(results, digits_task, tmp_path, monkeypatch):
+    board, checked = tmp_path / "board", []
+    judge = mae_bench.records.verify.impossible_values
+    monkeypatch.setattr(
+        mae_bench.records.verify,
+        "impossible_values",
+        lambda record, task: [checked.append(record), *judge(record, task)][1:],
+    )
+    result = submit([results.root], board, [digits_task])
+    print_submission(result.copied, result.board, io.StringIO())
+    assert len(checked) == 2 * len(result.copied) == 4  # as they were submitted, and for the badges of the board
+    assert result.board.badges.checked == {record.record_hash for record in Store(board / "results").records()}
+
+
 def test_one_bad_record_stops_all(results, digits_task, tmp_path):
     board = tmp_path / "board"
     submit([results.root], board, [digits_task])
@@ -59,14 +76,14 @@ def test_one_bad_record_stops_all(results, digits_task, tmp_path):
     ("change", "words"),
     [
         ({"task": {"name": "other"}}, "known task: digits (paper, small, smoke)"),
-        ({"task": {"version": 2}}, "version 2 of task digits, which is at 1"),
+        ({"task": {"version": 1}}, "version 1 of task digits, which is at 2"),
         ({"preset": "huge"}, "preset huge"),
         ({"engine_version": 0}, "engine version 0"),
         ({"hashes": {"data": OTHER}}, "other data"),
         ({"hashes": {"protocol": OTHER}}, "another protocol"),
         ({"protocol": {}}, "another protocol"),
         ({"key": OTHER}, "its contents do not give"),
-        ({"precision": "float16"}, "in float16, not 1 in float32"),
+        ({"precision": "float16"}, "in float16, not 2 in float32"),
         ({"hashes": {"adapter_source": OTHER}}, "its contents do not give"),
     ],
 )
@@ -144,6 +161,6 @@ def test_a_broken_board_is_named_before_anything_changes(results, digits_task, t
 
 
 def test_a_board_without_records_can_be_rendered(digits_task, tmp_path):
-    page = render_board_folder(tmp_path / "board", [digits_task])
-    assert page == tmp_path / "board" / "README.md"
-    assert "no record" in page.read_text(encoding="utf-8")
+    rendered = render_board_folder(tmp_path / "board", [digits_task])
+    assert rendered.boards == () and rendered.folder == tmp_path / "board"
+    assert "no record" in (tmp_path / "board" / "README.md").read_text(encoding="utf-8")

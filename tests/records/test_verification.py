@@ -23,10 +23,10 @@ from mae_bench.records.verification import (
     compare_with_rerun,
     read_verification,
     verification_path,
-    verified_hashes,
     write_verification,
 )
 from mae_bench.records.verify import verify
+from mae_bench.report.badges import read_badges
 from mae_bench.task import load_task
 
 FROM_CHECKPOINT, ANEW = "re-evaluated from the checkpoint", "trained anew"
@@ -36,6 +36,10 @@ TASKS = [load_task(path) for path in sorted(content_folder("tasks").glob("*.toml
 
 def metric(value=20.0, stderr=0.2):
     return Metric(value=value, stderr=stderr, n=500, unit="nats", direction="lower")
+
+
+def verified_in(root, task):
+    return verify([root], [task]).verified
 
 
 def with_metric(record, name, **replaced):
@@ -145,7 +149,7 @@ def test_a_file_is_read_as_it_was_written_and_is_no_record(results, verified, di
         found = read_verification(verification_path(path))
         assert found.record_hash == record.record_hash and found.agrees
         assert found.environment == record.environment
-    assert verified_hashes(results.root) == {record.record_hash for record in records}
+    assert verified_in(results.root, digits_task) == {record.record_hash for record in records}
     assert verify([results.root], [digits_task]).faults == ()
 
 
@@ -167,7 +171,7 @@ def test_a_broken_file_is_a_sentence_and_vouches_for_nothing(results, verified, 
     path.write_text(text, encoding="utf-8")
     with pytest.raises(RecordError):
         read_verification(path)
-    assert len(verified_hashes(results.root)) == 1
+    assert len(verified_in(results.root, digits_task)) == 1
     assert len(results.records()) == 2
     (fault,) = verify([results.root], [digits_task]).faults
     assert path.name in fault and words in fault and fault.startswith("verification") and fault.isprintable()
@@ -189,7 +193,7 @@ def test_a_sealed_file_that_does_not_vouch(results, verified, digits_task, repla
     rewrite(path, **replaced)
     (fault,) = verify([results.root], [digits_task]).faults
     assert words in fault and path.name in fault
-    assert results.records()[0].record_hash not in verified_hashes(results.root)
+    assert results.records()[0].record_hash not in verified_in(results.root, digits_task)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +212,7 @@ def test_a_sealed_file_must_say_what_the_record_and_the_rule_say(results, verifi
     rewrite(path, compared=compared | {"nll": compared["nll"] | change})
     (fault,) = verify([results.root], [digits_task]).faults
     assert words in fault
+    assert read_badges(results.root, [digits_task]).verified == {results.records()[1].record_hash}
     rewrite(path, compared={"nll": compared["nll"]})
     (fault,) = verify([results.root], [digits_task]).faults
     assert "not of the same metrics" in fault
@@ -218,7 +223,7 @@ def test_a_file_that_was_edited(results, verified, digits_task):
     path.write_text(path.read_text(encoding="utf-8").replace(FROM_CHECKPOINT, ANEW), encoding="utf-8")
     (fault,) = verify([results.root], [digits_task]).faults
     assert "was changed after it was written" in fault
-    assert len(verified_hashes(results.root)) == 1
+    assert len(verified_in(results.root, digits_task)) == 1
 
 
 def test_a_link_or_a_file_without_its_record(results, verified, digits_task, tmp_path):
@@ -226,7 +231,7 @@ def test_a_link_or_a_file_without_its_record(results, verified, digits_task, tmp
     path.rename(tmp_path / "elsewhere.json")
     path.symlink_to(tmp_path / "elsewhere.json")
     (fault,) = verify([results.root], [digits_task]).faults
-    assert "symbolic link" in fault and len(verified_hashes(results.root)) == 1
+    assert "symbolic link" in fault and len(verified_in(results.root, digits_task)) == 1
     path.unlink()
     verified[1].unlink()
     (fault,) = verify([results.root], [digits_task]).faults
@@ -238,14 +243,14 @@ def test_submit_takes_no_verification_along_and_drops_what_is_of_another_record(
 ):
     board = Store(tmp_path / "board" / "results")
     assert submit([results.root], tmp_path / "board", [digits_task]).refused == ()
-    assert len(board.records()) == 2 and verified_hashes(board.root) == frozenset()
+    assert len(board.records()) == 2 and verified_in(board.root, digits_task) == frozenset()
     for path in verified:
         verification_path(board.root / path.relative_to(results.root)).write_bytes(verification_path(path).read_bytes())
     replaced, kept = results.records()
     again = Store(tmp_path / "again").save(honest_record(seed=replaced.seed, nll=20.1))
     assert again.stem == replaced.key
     assert submit([again], tmp_path / "board", [digits_task]).refused == ()
-    assert verified_hashes(board.root) == {kept.record_hash}
+    assert verified_in(board.root, digits_task) == {kept.record_hash}
     assert verify([board.root], [digits_task]).faults == ()
 
 

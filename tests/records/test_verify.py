@@ -58,9 +58,9 @@ def test_a_file_that_is_given_twice_is_one(results, digits_task):
 
 
 def test_one_run_by_two_versions_of_the_adapter(results, honest_record, digits_task):
-    old, new = results.records()[0], honest_record(source=OTHER)
+    new = honest_record(source=OTHER)
+    assert new.seed in {old.seed for old in results.records()}
     results.save(new)
-    assert old.seed == new.seed or results.records()[1].seed == new.seed
     (fault,) = verify([results.root], [digits_task]).faults
     assert new.key in fault and "digits small mae seed 0" in fault and "different adapter files" in fault
 
@@ -69,6 +69,77 @@ def test_one_run_by_two_versions_of_the_adapter(results, honest_record, digits_t
 def test_another_run_is_no_duplicate(results, honest_record, digits_task, replaced):
     results.save(honest_record(source=OTHER, **replaced))
     assert verify([results.root], [digits_task]).faults == ()
+
+
+def test_a_model_that_was_trained_elsewhere_is_good_beside_its_like(results, trained_elsewhere, digits_task):
+    results.save(trained_elsewhere())
+    results.save(trained_elsewhere(on="paper", training={"epochs": 900}))
+    again = digits_task.model_copy(update={"name": "again"})
+    results.save(trained_elsewhere(trained_of=again))
+    verification = verify([results.root], [digits_task, again])
+    assert verification.faults == () and len(verification.good) == 5
+    (fault,) = verify([results.root], [digits_task]).faults
+    assert "is of a model trained on again smoke, which is no known task" in fault
+    results.save(trained_elsewhere(source=OTHER))
+    (fault,) = verify([results.root], [digits_task, again]).faults
+    assert "both of digits small mae seed 0, trained on digits smoke, by different adapter files" in fault
+
+
+def section(**replaced):
+    return lambda content: content["trained"].update(replaced)
+
+
+def without_the_section(content):
+    content["trained"] = None
+
+
+def with_the_section_of_another_preset(content):
+    content["trained"]["preset"] = "paper"
+
+
+def with_another_protocol(content):
+    content["trained"]["protocol"]["training"]["max_epochs"] = 5
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (without_the_section, "bears a key that its contents do not give"),
+        (lambda content: content.update(seed=7), "trained by another job"),
+        (with_the_section_of_another_preset, "trained by another job than digits"),
+        (with_another_protocol, "trained by another job than digits"),
+        (section(key=OTHER), "trained by another job than digits"),
+        (section(task={"name": "digits", "version": 77}), "trained by another job than digits"),
+        (section(task={"name": "mnist", "version": 1}), "no known task"),
+        (section(preset="huge"), "no known task"),
+        (lambda content: content.update(key=OTHER), "bears a key that its contents do not give"),
+        (lambda content: content["training"].update(status="partial"), "whose training was cut short"),
+        (lambda content: content["training"].update(epochs=2), "2 epochs where the protocol ends it after 1"),
+        (lambda content: content["metrics"]["nll"].update(value=25.0), "must be equal"),
+    ],
+)
+def test_a_doctored_record_of_a_model_that_was_trained_elsewhere(
+    tmp_path, trained_elsewhere, digits_task, change, words
+):
+    content = trained_elsewhere().model_dump()
+    change(content)
+    Store(tmp_path / "results").save(seal(content))
+    faults = verify([tmp_path / "results"], [digits_task]).faults
+    assert any(words in fault for fault in faults) and all(fault.endswith(".") for fault in faults)
+
+
+def test_a_run_cannot_pass_as_trained_elsewhere_nor_on_other_images(tmp_path, results, trained_elsewhere, digits_task):
+    run = results.records()[0]
+    origin = trained_elsewhere("mae", run.seed).trained.model_dump()
+    Store(tmp_path / "run").save(seal(run.model_dump() | {"trained": origin}))
+    (fault,) = verify([tmp_path / "run"], [digits_task]).faults
+    assert "bears a key that its contents do not give" in fault
+    wide = digits_task.model_copy(
+        update={"name": "wide", "data": digits_task.data.model_copy(update={"shape": (1, 4, 16)})}
+    )
+    Store(tmp_path / "wide").save(trained_elsewhere(trained_of=wide))
+    (fault,) = verify([tmp_path / "wide"], [digits_task, wide]).faults
+    assert "cannot be scored on digits (wide has images of shape (1, 4, 16)" in fault
 
 
 def test_a_run_is_described_in_one_short_line(make_record):

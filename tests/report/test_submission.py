@@ -7,8 +7,9 @@ import pytest
 
 from mae_bench.content import content_folder
 from mae_bench.records.store import Store
+from mae_bench.records.submit import render_board_folder
 from mae_bench.records.verification import BADGES, compare_with_rerun, write_verification
-from mae_bench.report.submission import print_submission
+from mae_bench.report.submission import WEIGHTS, print_submission
 from mae_bench.sources import file_hash
 
 BUILT_IN = file_hash(content_folder("baselines") / "mae.py")
@@ -22,7 +23,7 @@ def board(tmp_path, honest_record, digits_task):
     def add(*records):
         copied = [Store(folder / "results").save(record) for record in records]
         out = io.StringIO()
-        print_submission(copied, folder, [digits_task], out)
+        print_submission(copied, render_board_folder(folder, [digits_task]), out)
         return out.getvalue()
 
     add(honest_record("mae", source=BUILT_IN), honest_record("vlae"), honest_record("vlae", preset="smoke"))
@@ -58,6 +59,11 @@ def test_the_code_of_a_model_that_is_not_built_in_is_asked_for(board, honest_rec
     text = board(honest_record("newcomer"), honest_record("mae", seed=1, source=BUILT_IN))
     assert "The code of newcomer is not built in." in text and str(tmp_path / "board" / "adapters") in text
     assert "not built in. Reviewers" not in board(honest_record("mae", seed=2, source=BUILT_IN))
+
+
+def test_the_weights_of_models_that_were_trained_elsewhere_are_asked_for(board, honest_record, trained_elsewhere):
+    assert WEIGHTS in board(trained_elsewhere("mae", source=BUILT_IN))
+    assert WEIGHTS not in board(honest_record("mae", seed=1, source=BUILT_IN))
 
 
 def test_the_commands(board, honest_record, tmp_path):

@@ -64,6 +64,18 @@ def test_ours_reported_and_the_difference_follow_each_other(suite, vlae_record):
     )
 
 
+def test_the_spread_over_label_draws_stands_apart_from_that_over_seeds(suite, vlae_record):
+    def with_draws(seed, draws):
+        record = vlae_record(seed, 20.0, knn=sum(draws) / 3)
+        knn = record.metrics["knn_100"].model_copy(update={"draws": draws})
+        return record.model_copy(update={"metrics": {**record.metrics, "knn_100": knn}})
+
+    # Over draws: std 1 and 3 per cent, mean 2. Over seeds: means 90 and 92, std 1.4.
+    (layout,) = lay_out_suite(suite, [with_draws(0, (0.89, 0.90, 0.91)), with_draws(1, (0.89, 0.92, 0.95))])
+    assert texts(layout)[1] == ("vlae[free_bits=0.01]", "2", "20.00 ± 0.00", "91.0 ± 1.4", "missing")
+    assert texts(layout)[2] == ("", "std over draws", "–", "2.0", "–")
+
+
 def test_one_seed_has_a_difference_without_an_error(suite, vlae_record):
     (layout,) = lay_out_suite(suite, [vlae_record(0, 20.0)])
     assert texts(layout)[1][1:3] == ("1", "20.00")
@@ -96,8 +108,15 @@ def test_partial_trainings_and_records_of_another_version_are_missing(suite, vla
     (layout,) = lay_out_suite(suite, [vlae_record(0, 20.0, training=cut)])
     assert texts(layout)[1][1] == "missing"
     assert "vlae[free_bits=0.01]: partial: stopped by --max-minutes in epoch 3" in layout.notes
-    (layout,) = lay_out_suite(suite, [vlae_record(0, 20.0, task={"version": 2})])
+    (layout,) = lay_out_suite(suite, [vlae_record(0, 20.0, task={"version": 9})])
     assert texts(layout)[1][1] == "missing"
+
+
+def test_a_model_that_was_trained_elsewhere_is_missing_and_says_where(suite, vlae_record, trained_elsewhere):
+    trained = trained_elsewhere().trained.model_dump()
+    (layout,) = lay_out_suite(suite, [vlae_record(0, 20.0, trained=trained)])
+    assert texts(layout)[1][1] == "missing"
+    assert any("trained elsewhere: trained on digits, task version" in note for note in layout.notes)
 
 
 def test_of_two_sources_of_an_adapter_the_present_one_counts_and_another_is_noted(suite, vlae_record):

@@ -1,7 +1,7 @@
 """The page of one model on one board: parameters, every seed's numbers, training, provenance, how to run it again."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from mae_bench.records.schema import Metric, Record
 from mae_bench.report.badges import Badges
 from mae_bench.report.html.pages import UNITS, board_address, model_address, page_plot, render
 from mae_bench.report.html.plots import training_plot
-from mae_bench.report.layout import ABSENT, ARROWS, TextCell, format_value, lay_out, row_label
+from mae_bench.report.layout import ABSENT, ARROWS, TextCell, format_mean, format_value, lay_out, row_label
 
 STAND_IN = "path/to/file.py"
 """For the file of a model that does not come with mae-bench."""
@@ -52,6 +52,7 @@ FACTS: dict[str, Callable[[Record], object]] = {
     "Trainable parameters": lambda record: f"{record.training.parameters:,}",
     "Training, seconds": lambda record: f"{record.clocks.training_seconds:.1f}",
     "Evaluation, seconds": lambda record: f"{record.clocks.evaluation_seconds:.1f}",
+    "Trained on": lambda record: record.trained.place if record.trained else f"{record.task.name} {record.preset}",
     "Peak memory, MiB": lambda record: ", ".join(
         f"{where} {mib:.1f}" for where, mib in sorted(record.peak_memory_mib.items())
     ),
@@ -113,8 +114,7 @@ def _section(board: Board, row: Row, number: int, badges: Badges, records: Path 
 
 def _metric_row(board: Board, row: Row, metric: str) -> MetricRow:
     kind, cell = metric_kind(metric), row.cells[metric]
-    spread = "" if cell.mean is None or cell.std is None else f" ± {format_value(metric, cell.std)}"
-    mean = TextCell(ABSENT if cell.mean is None else format_value(metric, cell.mean) + spread, cell.bold)
+    mean = TextCell(format_mean(metric, cell.mean, cell.std), cell.bold)
     unit = UNITS.get(kind.unit, kind.unit)
     values = tuple(_seed_value(metric, record) for record in row.records)
     return MetricRow(kind.title + ARROWS[kind.direction], unit, mean, values)
@@ -147,26 +147,42 @@ def _record_files(runs: Sequence[Record], folder: Path | None) -> list[tuple[int
 
 
 def reproduction(board: Board, row: Row) -> tuple[str, list[str]]:
-    """The command that runs every job of `row` again, and sentences about what it needs beside this mae-bench."""
+    """The command that runs every job of `row` again, and sentences about what it needs beside this mae-bench.
+
+    Where the models were trained elsewhere there are two commands, a line each: the one that trains and the one that
+    scores what it left.
+    """
     needs = []
-    models = row.label
+    trained = [record.trained for record in row.records if record.trained]
+    task, preset = (trained[0].task.name, trained[0].preset) if trained else (board.task, board.preset)
+    models, evaluation = row.label, {"--tasks": board.task, "--preset": board.preset}
     if not (content_folder("baselines") / f"{row.name}.py").is_file():
         models = STAND_IN + row.label.removeprefix(row.name)
+        evaluation["--model-file"] = STAND_IN
         needs.append(
             f"{row.name} does not come with mae-bench: {STAND_IN} stands for the file with its class, whose text has "
             f"the SHA-256 {row.records[0].hashes.adapter_source}."
         )
-    if not (content_folder("tasks") / f"{board.task}.toml").is_file():
-        needs.append(
-            f"The task {board.task} does not come with mae-bench: install the package that offers it, or give "
-            "the path of its TOML file."
-        )
+    for name in sorted({task, board.task}):
+        if not (content_folder("tasks") / f"{name}.toml").is_file():
+            needs.append(
+                f"The task {name} does not come with mae-bench: install the package that offers it, or give "
+                "the path of its TOML file."
+            )
     if row.standing == "partial":
         needs.append("The training of this run was cut short by a clock, so a new one may end elsewhere.")
-    options = {"--models": models, "--tasks": board.task, "--preset": board.preset}
+    options = {"--models": models, "--tasks": task, "--preset": preset}
     options["--seeds"] = ",".join(str(seed) for seed in row.seeds)
     devices = {"cpu" if record.environment.device == "cpu" else "cuda" for record in row.records}
     if len(devices) == 1:
-        options["--device"] = devices.pop()
+        options["--device"] = evaluation["--device"] = devices.pop()
+    commands = [_command("run", [], options)]
+    if trained:
+        folders = [f"results/{task}/{preset}/{row.name}/{one.key}" for one in trained]
+        commands.append(_command("evaluate", folders, evaluation))
+    return "\n".join(commands), needs
+
+
+def _command(verb: str, arguments: Sequence[str], options: Mapping[str, str]) -> str:
     words = [word for option, value in options.items() for word in (option, value)]
-    return shlex.join(["mae-bench", "run", *words]), needs
+    return shlex.join(["mae-bench", verb, *arguments, *words])

@@ -45,8 +45,8 @@ BETTER = {"lower": "lower is better", "higher": "higher is better", "none": ""}
 class PageRow:
     """One row of a board's page.
 
-    kind: "ranked", "partial", "not comparable" or "reported". section: what rows are kept apart by, however the table
-    is sorted: 0 ranked, 1 not ranked, 2 reported. address: of the model's page, None for a reported row.
+    kind: the row's standing, or "reported". section: what rows are kept apart by, however the table is sorted: 0
+    ranked, 1 not ranked, 2 reported. address: of the model's page, None for a reported row.
     """
 
     kind: str

@@ -1,17 +1,15 @@
 """What the plots of a site show: points and the same numbers as text. Nothing is drawn here."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from statistics import fmean, stdev
 
 from mae_bench.metrics.catalogue import metric_kind
-from mae_bench.records.aggregate import Board, Cell, Row
+from mae_bench.records.aggregate import Board, Cell
 from mae_bench.records.schema import Record
-from mae_bench.report.layout import ABSENT, format_value, row_label
+from mae_bench.report.curves import LARGEST_DRAWN, over_seeds
+from mae_bench.report.layout import ABSENT, format_mean, row_label
 
-LARGEST_DRAWN = 1e9
-"""Numbers beyond this are not drawn: no model means them, and axes do not bear them."""
 PROBE_FAMILIES = {
     "knn": "K nearest neighbours",
     "linear": "Logistic regression",
@@ -85,7 +83,7 @@ def training_plot(records: Sequence[Record], key: str) -> Plot:
         ),
         ("epoch", *labels),
         tuple(
-            (str(epoch), *(_text("negative_elbo", curve.get(epoch)) for curve in curves))
+            (str(epoch), *(format_mean("negative_elbo", curve.get(epoch)) for curve in curves))
             for epoch in sorted({epoch for curve in curves for epoch in curve})
         ),
     )
@@ -103,7 +101,7 @@ def _score_against_kl(board: Board) -> Plot:
         if "kl" in reported.metrics and primary in reported.metrics:
             point = Point(reported.metrics["kl"], reported.metrics[primary])
             series.append(Series(f"{reported.model} (reported)", _drawable([point]), None))
-            rows.append((series[-1].label, *(_text(name, reported.metrics[name]) for name in ("kl", primary))))
+            rows.append((series[-1].label, *(format_mean(name, reported.metrics[name]) for name in ("kl", primary))))
     return Plot(
         "score-kl",
         f"{kind.title} against KL",
@@ -143,7 +141,7 @@ def _probes(board: Board, family: str) -> Plot:
         points = [Point(place, 100 * value) for place, value in enumerate(values) if value is not None]
         if points:
             series.append(Series(f"{reported.model} (reported)", _drawable(points), None))
-            rows.append((series[-1].label, *map(_text, metrics, values)))
+            rows.append((series[-1].label, *map(format_mean, metrics, values)))
     return Plot(
         f"probe-{family.replace('_', '-')}",
         f"{PROBE_FAMILIES[family]}: accuracy against labels",
@@ -165,7 +163,7 @@ def _is_of(metric: str, family: str) -> bool:
 
 
 def _samples(board: Board) -> Plot:
-    by_row = [_nll_by_samples(row) for row in board.rows]
+    by_row = [over_seeds([record.nll_by_samples for record in row.records]) for row in board.rows]
     counts = sorted({count for values in by_row for count in values})
     unit = metric_kind("nll").unit
     return Plot(
@@ -187,21 +185,10 @@ def _samples(board: Board) -> Plot:
         ),
         ("model", *(f"K = {count}" for count in counts)),
         tuple(
-            (row_label(row), *(_text("nll", *values.get(count, (None,))) for count in counts))
+            (row_label(row), *(format_mean("nll", *values.get(count, (None,))) for count in counts))
             for row, values in zip(board.rows, by_row, strict=True)
         ),
     )
-
-
-def _nll_by_samples(row: Row) -> Mapping[int, tuple[float, float | None]]:
-    """{K: (mean, standard deviation)} over the seeds, for every K at which all of them have a drawable number."""
-    shared = [set(record.nll_by_samples) for record in row.records]
-    found = {}
-    for count in sorted(set.intersection(*shared) if shared else ()):
-        values = [record.nll_by_samples[count] for record in row.records]
-        if all(abs(value) < LARGEST_DRAWN for value in values):
-            found[count] = (fmean(values), stdev(values) if len(values) > 1 else None)
-    return found
 
 
 def _drawable(points: Iterable[Point]) -> tuple[Point, ...]:
@@ -213,10 +200,4 @@ def _drawable(points: Iterable[Point]) -> tuple[Point, ...]:
 
 
 def _cell_text(metric: str, cell: Cell | None) -> str:
-    return ABSENT if cell is None else _text(metric, cell.mean, cell.std)
-
-
-def _text(metric: str, value: float | None, std: float | None = None) -> str:
-    if value is None:
-        return ABSENT
-    return format_value(metric, value) + ("" if std is None else f" ± {format_value(metric, std)}")
+    return ABSENT if cell is None else format_mean(metric, cell.mean, cell.std)

@@ -65,6 +65,22 @@ def test_devices_and_clocks_are_told(make_record, digits_task):
     assert "--device" not in reproduction(board, board.rows[0])[0]
 
 
+def test_what_was_trained_elsewhere_has_the_command_that_trains_and_the_one_that_scores(
+    trained_elsewhere, digits_task, render_first
+):
+    records = [trained_elsewhere("MyVAE", seed) for seed in (0, 1)]
+    (board,) = boards(records, [digits_task])
+    command, _ = reproduction(board, board.unranked[0])
+    training, scoring = (shlex.split(line) for line in command.splitlines())
+    assert training[:8] == ["mae-bench", "run", "--models", "path/to/file.py", "--tasks", "digits", "--preset", "smoke"]
+    assert training[8:10] == ["--seeds", "0,1"]
+    assert scoring[:4] == ["mae-bench", "evaluate", *(f"results/digits/smoke/MyVAE/{r.trained.key}" for r in records)]
+    assert scoring[4:10] == ["--tasks", "digits", "--preset", "small", "--model-file", "path/to/file.py"]
+    page = render_first(records)
+    facts = {row[0][0]: [cell[0] for cell in row[1:]] for row in page.rows}
+    assert facts["Trained on"] == ["digits smoke"] and "scored here without training" in page.text
+
+
 def test_every_seeds_value_with_its_error_and_the_mean(make_record, render_first):
     values = {0: (20.25, 0.5), 1: (20.75, 0.625)}
     records = [
@@ -92,7 +108,11 @@ def test_provenance_joins_what_all_seeds_share(make_record, render_first):
 
 def test_runs_of_one_label_under_other_conditions_have_sections_of_their_own(make_record, render_first):
     page = render_first(
-        [make_record(), make_record(precision="float16"), make_record(seed=5, training={"status": "partial"})]
+        [
+            make_record(created="2025-02-01T00:00:00Z"),
+            make_record(precision="float16"),
+            make_record(seed=5, training={"status": "partial"}),
+        ]
     )
     text = " ".join(page.text.split())
     assert page.text.count("Run it again") == 3

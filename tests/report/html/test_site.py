@@ -78,11 +78,11 @@ def test_a_later_site_removes_the_pages_of_an_earlier_one_and_no_others(
     write_site(tmp_path, smoke, NO_BADGES, tmp_path / "results")
     after = contents(tmp_path)
     assert after["README.md"] == after["site/notes.html"] == b"mine"
-    assert not any(name.startswith("site/digits-v1-small/") for name in after)
-    assert not (tmp_path / "site" / "digits-v1-small").exists()
-    (tmp_path / "site" / "digits-v1-smoke" / "mine.txt").write_text("mine")
+    assert not any(name.startswith("site/digits-v2-small/") for name in after)
+    assert not (tmp_path / "site" / "digits-v2-small").exists()
+    (tmp_path / "site" / "digits-v2-smoke" / "mine.txt").write_text("mine")
     write_site(tmp_path, digits_boards, NO_BADGES, tmp_path / "results")
-    assert (tmp_path / "site" / "digits-v1-smoke" / "mine.txt").exists()
+    assert (tmp_path / "site" / "digits-v2-smoke" / "mine.txt").exists()
     assert {name: content for name, content in contents(tmp_path).items() if "smoke" not in name} == before
 
 
@@ -130,7 +130,7 @@ def test_models_whose_names_differ_little_have_pages_of_their_own(make_record, d
     records = [make_record("mae", 0, params={"name": name}) for name in ("a", "A", "a/b", "a.b", "../a")]
     pages = [name for name in render_site(boards(records, [digits_task]), NO_BADGES) if "/mae-" in name]
     assert len({name.casefold() for name in pages}) == 5
-    assert all(re.fullmatch(r"site/digits-v1-small/mae-[0-9a-f]{12}\.html", name) for name in pages)
+    assert all(re.fullmatch(r"site/digits-v2-small/mae-[0-9a-f]{12}\.html", name) for name in pages)
 
 
 def test_the_published_site_is_the_rendering_of_its_records():
