@@ -233,11 +233,11 @@ def call(*arguments):
 def test_the_verb_exits_by_the_verdicts():
     same = call("base", "same", "--fail-on-regression")
     assert same.exit_code == 0
-    assert same.output.splitlines()[-1] == "0 better, 0 worse, 30 same, 0 not comparable"
+    assert same.output.splitlines()[-1] == "0 better, 0 worse, 42 same, 0 not comparable"
     assert call("base", "worse").exit_code == 0
     worse = call("base", "worse", "--fail-on-regression")
     assert worse.exit_code == 1
-    assert worse.output.splitlines()[-1] == "0 better, 3 worse, 27 same, 0 not comparable"
+    assert worse.output.splitlines()[-1] == "0 better, 3 worse, 39 same, 0 not comparable"
     assert re.search(r"worse +NLL ↓ +20\.10 ± 0\.10 \(3\) +25\.10 ± 0\.10 \(3\) +\+5\.00", worse.output)
     assert call("worse", "base", "--fail-on-regression").exit_code == 0
     assert call("base", "absent").exit_code == 2
@@ -254,7 +254,7 @@ def test_a_gate_with_nothing_to_compare_does_not_pass(honest_record):
 @pytest.mark.usefixtures("sides")
 def test_the_verb_writes_its_files():
     call("base", "worse", "--markdown", "report/comment.md", "--junit", "report/junit.xml")
-    assert Path("report/comment.md").read_text(encoding="utf-8").startswith("**0 better, 3 worse, 27 same, ")
+    assert Path("report/comment.md").read_text(encoding="utf-8").startswith("**0 better, 3 worse, 39 same, ")
     root = ElementTree.parse("report/junit.xml").getroot()
     failed = {(case.attrib["name"]) for case in root.iter("testcase") if case.find("failure") is not None}
     assert failed == {"nll", "bits_per_dim", "negative_elbo"}

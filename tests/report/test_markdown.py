@@ -16,7 +16,7 @@ from mae_bench.text import printable
 GOLDEN = """\
 ## digits, preset small
 
-Digits, dynamically binarised. Task version 1.
+Digits, dynamically binarised. Task version 2.
 
 | model | seeds | NLL ↓ | test s.e. | bits/dim ↓ | MPD | active units | KNN 100 ↑ |
 |:---|:---|---:|---:|---:|---:|---:|---:|

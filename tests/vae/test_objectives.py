@@ -172,6 +172,23 @@ def test_the_mae_objective_is_equation_7(diversity, form):
     )
 
 
+@pytest.mark.parametrize("eta", [0.5, 1.0, 2.0])
+def test_next_to_collapse_the_objective_rises_with_the_spread_of_the_means_for_eta_below_one(eta):
+    """q(z|x) = N(m, 1) beside the prior N(0, 1), with Var(m) = v small: the KL costs v/2 a unit, and eq. (8) gives back
+    eta v/2. docs/protocol.md says so.
+    """
+    mean, _ = gaussians(400, 8)
+    spread = 1e-3
+    mean = math.sqrt(spread) * (mean - mean.mean(0)) / mean.std(0)
+
+    def regularised(mean):
+        kl = mean.square().sum(1).mean() / 2
+        return kl + eta * diversity_loss(mean, torch.zeros_like(mean))
+
+    change = regularised(mean) - regularised(torch.zeros_like(mean))
+    assert float(change) == pytest.approx((1 - eta) * 8 * spread / 2, rel=0.02, abs=2e-5)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

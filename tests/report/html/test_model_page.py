@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from mae_bench import ENGINE_VERSION
 from mae_bench.cli import main
 from mae_bench.content import content_folder
 from mae_bench.records.aggregate import boards
@@ -97,7 +98,7 @@ def test_provenance_joins_what_all_seeds_share(make_record, render_first):
     records = [make_record(seed=seed, environment=commit) for seed in (0, 1)]
     page = render_first(records)
     facts = {row[0][0]: [cell[0] for cell in row[1:]] for row in page.rows}
-    assert facts["Engine version"] == ["1"] and facts["SHA-256 of the data"] == [records[0].hashes.data]
+    assert facts["Engine version"] == [str(ENGINE_VERSION)] and facts["SHA-256 of the data"] == [records[0].hashes.data]
     assert facts["SHA-256 of the record"] == [record.record_hash for record in records]
     assert facts["Git commit of mae-bench"] == [f"{'d' * 40} with uncommitted changes"]
     assert facts["Training, seconds"] == ["1.5"] and facts["Peak memory, MiB"] == ["host 300.0"]
