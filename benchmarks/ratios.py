@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 STORED = Path(__file__).parent / "ratios.json"
 LEAST_MARGIN = 0.1
 """How far a ratio may always fall below the stored one, as a share of it."""
-SPREADS = 3
-"""So many times the spread it may fall where that is more: the spread of a few runs is that of many at its least."""
+SPREADS = 1.5
+"""So many times the spread it may fall where that is more: a few runs do not spread as far as many."""
 MARGIN_ELSEWHERE = 0.5
 """The same on any other machine, which has other ratios."""
 

@@ -8,6 +8,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from mae_bench import Adapter
+from mae_bench.allocator import keep_freed_memory
 from mae_bench.content import content_folder
 from mae_bench.data import data_spec
 from mae_bench.metrics.density import score_shard
@@ -20,7 +21,11 @@ PROTOCOL = TASK.protocol("paper")
 
 
 def paper_model(name: str) -> Adapter:
-    """The model at preset paper, initialised on random bits: its arithmetic does not depend on what they show."""
+    """The model at preset paper, initialised on random bits: its arithmetic does not depend on what they show.
+
+    The process allocates from here on as that of a job does.
+    """
+    keep_freed_memory()
     torch.manual_seed(0)
     [reference] = resolve_models(name)
     model = build_adapter(reference, data_spec(TASK), "paper")

@@ -4,14 +4,14 @@ Each round times the plain networks and then the package's, so that what else th
 for the whole: 256 importance samples of one image, and 16 of the 784 passes of plain sampling.
 """
 
-from collections.abc import Callable
-from time import perf_counter
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor
 
-from benchmarks.reference import PlainMAE
+from benchmarks.plain_process import PlainProcess, wait_for
 from benchmarks.test_paper_preset import paper_model, random_bits
 from mae_bench.vae import VAE
 
@@ -20,36 +20,44 @@ SAMPLES = 256
 PIXELS, PASSES = 28 * 28, 16
 BATCH = 64
 
+Compare = Callable[..., None]
+
 
 @pytest.fixture(scope="module")
-def models() -> tuple[PlainMAE, VAE]:
-    """MAE in the plain way and in the package's, with the same parameters."""
-    fast = paper_model("mae")
-    assert isinstance(fast, VAE)
-    plain = PlainMAE()
-    plain.load_state_dict(fast.state_dict())
-    return plain.to(DEVICE), fast.to(DEVICE)
+def model() -> VAE:
+    """MAE as the package has it, in this process, which allocates as that of a job does."""
+    model = paper_model("mae")
+    assert isinstance(model, VAE)
+    return model.to(DEVICE)
+
+
+@pytest.fixture(scope="module")
+def plain(model: VAE) -> Iterator[PlainProcess]:
+    """MAE in the plain way, with the same parameters."""
+    with PlainProcess(model.state_dict(), DEVICE) as process:
+        yield process
 
 
 @pytest.fixture
-def compare(benchmark: BenchmarkFixture, hold_ratio: Callable[[str, float, str], None]) -> Callable[..., None]:
-    """`compare(name, plain, fast, rounds, share)`: time both, and hold their ratio. share: of the plain work."""
+def compare(benchmark: BenchmarkFixture, hold_ratio: Callable[[str, float, str], None], plain: PlainProcess) -> Compare:
+    """`compare(name, fast, rounds, call, x, *arguments, share=1.0)`: time both, and hold their ratio.
 
-    def wait() -> None:
-        if DEVICE == "cuda":
-            torch.cuda.synchronize()
+    call, x, arguments: of `PlainProcess.seconds`. share: of the whole that they do in the plain way.
+    """
 
-    def timed(call: Callable[[], object]) -> float:
-        wait()
-        start = perf_counter()
-        call()
-        wait()
-        return perf_counter() - start
+    def timed(work: Callable[[], object]) -> None:
+        work()
+        wait_for(DEVICE)
 
-    def measure(name: str, plain: Callable[[], object], fast: Callable[[], object], rounds: int, share: float) -> None:
+    def measure(
+        name: str, fast: Callable[[], object], rounds: int, call: str, x: Tensor, *arguments: int, share: float = 1.0
+    ) -> None:
         seconds: list[float] = []
         benchmark.pedantic(
-            lambda: timed(fast), setup=lambda: seconds.append(timed(plain) / share), rounds=rounds, warmup_rounds=1
+            lambda: timed(fast),
+            setup=lambda: seconds.append(plain.seconds(call, x, *arguments) / share),
+            rounds=rounds,
+            warmup_rounds=1,
         )
         ratio = min(seconds[-rounds:]) / benchmark.stats.stats.min  # minima: other load only ever adds
         benchmark.extra_info["ratio"] = ratio
@@ -58,35 +66,31 @@ def compare(benchmark: BenchmarkFixture, hold_ratio: Callable[[str, float, str],
     return measure
 
 
-def test_nll(compare: Callable[..., None], models: tuple[PlainMAE, VAE]) -> None:
+def test_nll(compare: Compare, model: VAE) -> None:
     """log p(x) of one image from 256 importance samples."""
-    plain, fast = models
     x = random_bits(1).to(DEVICE)
 
-    def fast_nll() -> None:
+    def nll() -> None:
         with torch.no_grad():
-            fast.importance_terms(x, SAMPLES)
+            model.importance_terms(x, SAMPLES)
 
-    compare("nll", lambda: plain.nll(x, SAMPLES), fast_nll, 5, 1.0)
+    compare("nll", nll, 5, "nll", x, SAMPLES)
 
 
-def test_training_step(compare: Callable[..., None], models: tuple[PlainMAE, VAE]) -> None:
+def test_training_step(compare: Compare, model: VAE) -> None:
     """Loss, gradients and a step of Adam on a batch of 100."""
-    plain, fast = models
     x = random_bits(100).to(DEVICE)
-    optimisers = {model: torch.optim.Adam(model.parameters(), lr=1e-5, fused=True) for model in models}
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-5, fused=True)
 
-    def step(model: PlainMAE | VAE) -> None:
-        optimisers[model].zero_grad()
-        loss = model.loss(x)
-        (loss if isinstance(loss, torch.Tensor) else loss.total).backward()
-        optimisers[model].step()
+    def step() -> None:
+        optimiser.zero_grad()
+        model.loss(x).total.backward()
+        optimiser.step()
 
-    compare("train", lambda: step(plain), lambda: step(fast), 5, 1.0)
+    compare("train", step, 5, "training_step", x)
 
 
-def test_sampling(compare: Callable[..., None], models: tuple[PlainMAE, VAE]) -> None:
+def test_sampling(compare: Compare, model: VAE) -> None:
     """64 images from p(x|z), all of them by the package and 16 of the 784 passes in the plain way."""
-    plain, fast = models
     z = torch.randn(BATCH, 32, device=DEVICE)
-    compare("sample", lambda: plain.sample(z, PASSES), lambda: fast.decoder.sample(z), 3, PASSES / PIXELS)
+    compare("sample", lambda: model.decoder.sample(z), 5, "sample", z, PASSES, share=PASSES / PIXELS)

@@ -1,7 +1,6 @@
 """The jobs of which `make throughput` measures the rate can be planned and run."""
 
 from benchmarks import throughput
-
 from mae_bench.executors.local import InProcess
 from mae_bench.plan import plan
 from mae_bench.records.store import Store
