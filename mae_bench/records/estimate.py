@@ -13,6 +13,8 @@ from mae_bench.records.store import Store, json_files, read_if_record
 PUBLISHED = Path("leaderboard/results")
 """The published board, in a checkout: its records count beside those of one's own store."""
 
+_Place = tuple[str, str, str, str]
+
 
 def describe_estimate(jobs: Sequence[Job], store: Store) -> str:
     """A sentence: how long `jobs` take by the records in `store` and on the published board, and how many have none."""
@@ -26,17 +28,21 @@ def describe_estimate(jobs: Sequence[Job], store: Store) -> str:
 def estimate_seconds(jobs: Sequence[Job], records: Iterable[Record]) -> tuple[float, int]:
     """Seconds for all jobs one after another, and how many of them could not be counted.
 
-    A job takes as long as the complete records of its model, with these parameters, on its task at its preset took on
-    average, whatever the machine; one without such a record counts nothing. Models that were trained elsewhere tell
-    nothing of a training here.
+    A job takes as long as the complete records of its model on its task at its preset took on average, whatever the
+    machine: those with its parameters, or else those with any. One without such a record counts nothing. Models that
+    were trained elsewhere tell nothing of a training here.
     """
-    seconds: dict[tuple[str, str, str], list[float]] = {}
+    seconds: dict[_Place, list[float]] = {}
     for record in records:
         if record.training.status == "complete" and record.trained is None:
-            place = (record.model.label, record.task.name, record.preset)
             took = record.clocks.training_seconds + record.clocks.evaluation_seconds
-            seconds.setdefault(place, []).append(took)
-    known = [fmean(seconds[place]) for job in jobs if (place := _place(job)) in seconds]
+            for place in _places(record.model.label, record.model.name, record.task.name, record.preset):
+                seconds.setdefault(place, []).append(took)
+    known = []
+    for job in jobs:
+        exact, any_parameters = _places(job.model.label, job.model.name, job.task.name, job.preset)
+        if took_all := seconds.get(exact) or seconds.get(any_parameters):
+            known.append(fmean(took_all))
     return sum(known), len(jobs) - len(known)
 
 
@@ -48,8 +54,9 @@ def describe_duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
-def _place(job: Job) -> tuple[str, str, str]:
-    return job.model.label, job.task.name, job.preset
+def _places(label: str, name: str, task: str, preset: str) -> tuple[_Place, _Place]:
+    """What a job counts under: its model with its parameters, and its model with any."""
+    return ("label", label, task, preset), ("name", name, task, preset)
 
 
 def _readable_records(root: Path) -> Iterator[Record]:

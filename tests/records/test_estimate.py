@@ -54,6 +54,12 @@ def test_the_sentence_reads_the_store_and_the_published_board_and_passes_over_br
     assert describe_estimate(jobs, store) == "about 7 min by the records of this store and of the published board"
 
 
+def test_a_job_whose_parameters_have_no_record_counts_as_its_model_with_others(job, make_record):
+    other = make_record("mae", 0, clocks=clocks(30.0, 3.0), params={"eta": 2.0})
+    assert estimate_seconds([job("mae", 7)], [other]) == (33.0, 0)
+    assert estimate_seconds([job("mae", 7)], [other, make_record("mae", 0, clocks=clocks(10.0, 2.0))]) == (12.0, 0)
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(19.6, "20 s"), (59.6, "1 min"), (3569.0, "59 min"), (3571.0, "1 h 0 min"), (7800.0, "2 h 10 min")],
