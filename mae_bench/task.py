@@ -79,7 +79,7 @@ class TrainingSettings(Settings):
     """Of the average of the weights that every evaluation uses."""
     patience: Count
     halvings: Annotated[int, Field(ge=0)]
-    """Training ends when one more halving than `halvings - 1` would fall due: 3 means that the third one ends it."""
+    """The last of which ends the training instead: 3 halves the rate twice. 0: for ever, without such an end."""
     max_epochs: Count
 
 

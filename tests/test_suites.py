@@ -66,7 +66,8 @@ def test_a_table_of_the_paper_has_every_row_and_column_that_its_task_reports_fro
                 assert row.reported.model == "MAE (η={eta}, γ={gamma})".format(**dict(row.model.params))
         own = [row.reported for row in rows if row.model]
         assert own
-        assert all(set(table.metrics) <= set(row.metrics) for row in own)
+        reported = {metric for metric in table.metrics if not metric.endswith("_majority")}
+        assert all(reported <= set(row.metrics) for row in own)
 
 
 def _tables_cited(citation: str) -> set[str]:

@@ -44,14 +44,6 @@ def total_pairwise_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (cross + of_second - of_first)
 
 
-def mutual_posterior_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """MPD, eq. (4) of the paper: the mean of KL(q(z|x_i) || q(z|x_j)) over pairs i != j; a scalar, nats.
-
-    ValueError where there are fewer than two rows.
-    """
-    return _pairs(total_pairwise_kl(mean, log_variance)).mean().to(mean.dtype)
-
-
 def posterior_divergence_std(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Eq. (6) of the paper: the standard deviation of KL(q(z|x_i) || q(z|x_j)) over pairs i != j; a scalar, nats.
 
@@ -66,6 +58,7 @@ def posterior_divergence_std(mean: Tensor, log_variance: Tensor) -> Tensor:
 def evaluate_posterior(adapter: Adapter, test: Images, settings: PosteriorSettings) -> Outcome:
     """MPD, its standard deviation and active units over the first `settings.test_images` test images.
 
+    MPD is eq. (4) of the paper: the mean of KL(q(z|x_i) || q(z|x_j)) over pairs i != j.
     Standard errors of the first two are jackknife estimates over images: the pairs are not independent, the images are.
     A unit is active where its posterior mean varies over images by more than `settings.active_unit_variance`
     (Burda et al., 2015). Without a Gaussian posterior all three are absent, with the model's reason.

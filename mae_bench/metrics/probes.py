@@ -1,9 +1,10 @@
 """What simple classifiers find in a model's representations (the paper's Tables 2 and 5).
 
-Each image is thresholded at half its grey range and encoded once; the representations are used as they are, unscaled.
-Every probe is fitted on the training split and scored on the test split. Subsets, label draws and the random states of
-the fits come from the task's seed, so that every model is probed with the same ones. Where `label_draws` runs are made,
-a probe's value is their mean; its standard error is over test images, whatever their number of runs.
+Each image is encoded once, a binary task's thresholded at half its grey range; the representations are used as they
+are, unscaled. Every probe is fitted on the training split and scored on the test split. Subsets, label draws and the
+random states of the fits come from the task's seed, so that every model is probed with the same ones. Where
+`label_draws` runs are made, a probe's value is their mean; its standard error is over test images, whatever their
+number of runs.
 """
 
 import warnings
@@ -82,17 +83,23 @@ def evaluate_probes(
             runs = _labelled(len(train), labels, settings.label_draws, task_seed)
             measurements += [_knn(splits, labels, runs, settings), _linear(splits, labels, runs, settings)]
         step_done(f"{labels} labels")
-    dimensions = train.shape[1]
+    too_wide = train.shape[1] > settings.svm_all_dimensions
     for labels in settings.svm_label_counts:
-        if dimensions <= settings.svm_all_dimensions if labels == "all" else labels <= len(train):
+        possible = not too_wide if labels == "all" else labels <= len(train)
+        if possible:
             runs = _labelled(len(train), labels, settings.label_draws, task_seed)
             measurements += [_svm(splits, kernel, labels, runs, settings) for kernel in KERNELS]
         step_done(f"SVM, {labels} labels")
     measured = {measurement.name for measurement in measurements}
-    too_few = f"the task has only {len(train)} training images"
-    too_wide = f"SVMs see all labels in at most {settings.svm_all_dimensions} dimensions, and these are {dimensions}"
-    absent = [name for name in names if name not in measured]
-    return Outcome(measurements, {name: too_wide if name.endswith("_all") else too_few for name in absent})
+    absent = dict.fromkeys(
+        (name for name in names if name not in measured), f"the task has only {len(train)} training images"
+    )
+    if too_wide and "all" in settings.svm_label_counts:
+        reason = (
+            f"SVMs see all labels in at most {settings.svm_all_dimensions} dimensions, and these are {train.shape[1]}"
+        )
+        absent |= {f"svm_{kernel}_all": reason for kernel in KERNELS}
+    return Outcome(measurements, absent)
 
 
 def probe_names(settings: ProbeSettings) -> list[str]:

@@ -32,8 +32,9 @@ class Cell:
     mean, std: over the n seeds, std with ddof = 1 and None for one seed. mean is None unless every seed has a finite
     value: a model that diverged at one seed is not to look better for it. stderr: mean over the seeds of the standard
     error over test images, None where a seed has none. draw_std: of a probe, mean over the seeds of the standard
-    deviation (ddof = 1) over its runs with the same model, None where a seed has one run. reason: why the mean is
-    absent, or what to know about it.
+    deviation (ddof = 1) over its runs with the same model, None where a seed has one run. draw_stderr: the standard
+    error that these runs leave in the mean: all seeds share their labelled images, so more seeds do not make it
+    smaller. reason: why the mean is absent, or what to know about it.
     """
 
     mean: float | None
@@ -41,6 +42,7 @@ class Cell:
     n: int
     stderr: float | None
     draw_std: float | None = None
+    draw_stderr: float | None = None
     reason: str | None = None
     bold: bool = False
 
@@ -71,8 +73,9 @@ class Board:
     """All that is known of one (task, task version, preset).
 
     metrics: the columns, in the order of the catalogue: what the records measured or could not, or what was reported
-    where nothing ran. rows: by the task's `primary` metric, best first; the rows without it last. unranked: partial and
-    not comparable rows. notes: sentences about the whole board.
+    where nothing ran. rows: by the task's `primary` metric, best first; the rows without it last. unranked: rows of
+    models that were trained elsewhere, of runs that are not comparable, and partial ones, in this order. notes:
+    sentences about the whole board.
     """
 
     task: str
@@ -235,6 +238,7 @@ def _cell(records: Sequence[Record], metric: str) -> Cell:
     values = pd.Series([one.value for one in found], dtype=float)
     errors = pd.Series([one.stderr for one in found], dtype=float)
     spreads = pd.Series([_std(pd.Series(one.draws, dtype=float)) for one in found], dtype=float)
+    by_draw = pd.DataFrame([one.draws for one in found], dtype=float).mean()
     remarks = dict.fromkeys(one.reason for one in found if one.reason)
     return Cell(
         mean=float(values.mean()),
@@ -242,6 +246,7 @@ def _cell(records: Sequence[Record], metric: str) -> Cell:
         n=n,
         stderr=None if errors.isna().any() else float(errors.mean()),
         draw_std=None if spreads.isna().any() else float(spreads.mean()),
+        draw_stderr=None if spreads.isna().any() else (_std(by_draw) or 0.0) / len(by_draw) ** 0.5,
         reason="; ".join(remarks) or None,
     )
 

@@ -14,8 +14,8 @@ MISSING = "missing"
 NOT_MEASURED = Cell(None, None, 0, None, reason="not measured")
 SUITE_LEGEND = (
     "Mean ± standard deviation over seeds; nats an image, accuracies in per cent; ↓ lower, ↑ higher is better. "
-    "Difference: ours minus reported ± its standard error, the root of std²/n (over the n seeds) plus the squared "
-    "standard error over the test images; one seed gives none, and the reported value counts as exact. "
+    "Difference: ours minus reported ± its standard error, from the spread over seeds, the test images, a probe's "
+    "draws of labelled images and the reported spread, where there is one; one seed gives none. "
     "Std over draws: of a probe's runs with the same model, on other labelled images or, of K-Means, with another "
     "random state; mean over seeds. "
     f"{MISSING}: not measured here."
@@ -109,7 +109,7 @@ def _difference_line(ours: Row, reported: ReportedRow, metrics: Sequence[str]) -
 
 def _difference(ours: Row, reported: ReportedRow, metric: str) -> TextCell:
     cell, value = _cell(ours, metric), reported.metrics.get(metric)
-    found = difference(cell, value) if value is not None else None
+    found = difference(cell, value, reported.spreads.get(metric)) if value is not None else None
     if found is None:
         return TextCell(ABSENT)
     sign = "+" if found.value >= 0 else ""

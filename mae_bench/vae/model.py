@@ -37,7 +37,11 @@ class VAE(Adapter):
         self._rows_at_once = sys.maxsize
 
     def initialise(self, x: Tensor) -> None:
-        """Data-dependent initialisation: one pass through every layer, each fitted to mean 0 and its own scale."""
+        """Data-dependent initialisation: one pass through every layer, each fitted to mean 0 and its own scale.
+
+        Leaves the model in evaluation mode, in which it is fitted: dropout would be part of what a layer sees.
+        """
+        self.eval()
         with torch.no_grad(), data_dependent_initialisation(self):
             z = self.posterior(x).sample(1).squeeze(1)
             self.prior.log_density(z)

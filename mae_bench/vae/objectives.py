@@ -1,6 +1,8 @@
 """Objectives: from the two terms of the ELBO and the posteriors of a mini-batch to a loss (paper section 3.2)."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -18,12 +20,12 @@ def diversity_loss(mean: Tensor, log_variance: Tensor) -> Tensor:
     return _mean_over_pairs(F.softplus(-pairwise_kl(mean, log_variance))).sum()
 
 
-def mean_diversity_loss(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """The authors' code instead of eq. (8): softplus(-KL) of each unit's KL averaged over pairs, summed over units.
+def mean_diversity_loss(mean: Tensor, log_variance: Tensor, eta: float = 1.0) -> Tensor:
+    """The authors' code instead of eq. (8): the sum over units of softplus(-KL / eta), each KL averaged over pairs.
 
-    By Jensen's inequality never above `diversity_loss`, and far below it where the KLs of a unit are spread.
+    By Jensen's inequality never above `diversity_loss` at eta = 1, and far below it where the KLs of a unit are spread.
     """
-    return F.softplus(-_mean_over_pairs(pairwise_kl(mean, log_variance))).sum()
+    return F.softplus(-_mean_over_pairs(pairwise_kl(mean, log_variance)) / eta).sum()
 
 
 def smoothness_loss(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -70,7 +72,10 @@ class MutualPosteriorDivergence(nn.Module):
         super().__init__()
         if eta < 0 or gamma < 0:
             raise ValueError(f"eta and gamma must not be negative, and are {eta} and {gamma}")
-        forms = {"paper": diversity_loss, "mean": mean_diversity_loss}
+        forms: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+            "paper": diversity_loss,
+            "mean": partial(mean_diversity_loss, eta=eta or 1.0),
+        }
         if diversity not in forms:
             raise ValueError(f"diversity must be one of {', '.join(forms)}, and is {diversity!r}")
         self.eta, self.gamma, self.diversity = eta, gamma, forms[diversity]

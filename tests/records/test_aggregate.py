@@ -36,6 +36,22 @@ def test_mean_and_spread_over_seeds(make_record, digits_task):
     assert cell.stderr == pytest.approx(0.2)
 
 
+def test_what_the_draws_leave_in_the_mean_does_not_shrink_with_seeds(make_record, digits_task):
+    def with_draws(seed, draws):
+        record = make_record(seed=seed, metrics={"knn_100": sum(draws) / 3})
+        knn = record.metrics["knn_100"].model_copy(update={"draws": draws})
+        return record.model_copy(update={"metrics": {"knn_100": knn}})
+
+    two = [with_draws(0, (0.6, 0.7, 0.8)), with_draws(1, (0.5, 0.7, 0.9))]
+    (row,) = only_board(two, digits_task).rows
+    cell = row.cells["knn_100"]
+    assert cell.draw_std == pytest.approx((0.1 + 0.2) / 2)
+    assert cell.draw_stderr == pytest.approx(0.15 / np.sqrt(3))  # the draws' means are 0.55, 0.7, 0.85
+    (row,) = only_board([with_draws(seed, (0.6, 0.7, 0.8)) for seed in range(4)], digits_task).rows
+    assert row.cells["knn_100"].std == 0.0
+    assert row.cells["knn_100"].draw_stderr == pytest.approx(0.1 / np.sqrt(3))
+
+
 def test_one_seed_has_no_spread(make_record, digits_task):
     cell = only_board([make_record()], digits_task).rows[0].cells["nll"]
     assert (cell.mean, cell.std, cell.n, cell.stderr) == (20.0, None, 1, None)

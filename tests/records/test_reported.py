@@ -14,6 +14,12 @@ def test_seeds_and_test_images_both_count_and_only_the_seeds_part_shrinks():
     assert difference(Cell(80.0, 0.6, 10**6, 0.4), 78.0).standard_error == pytest.approx(0.4, abs=1e-6)
 
 
+def test_the_draws_of_labelled_images_and_the_reported_spread_count_too():
+    ours = Cell(0.9, 0.02, 4, 0.01, draw_std=0.05, draw_stderr=0.02)
+    assert difference(ours, 0.95).standard_error == pytest.approx(np.sqrt(0.01**2 + 0.01**2 + 0.02**2))
+    assert difference(ours, 0.95, 0.1).standard_error == pytest.approx(np.sqrt(0.0006 + 0.1**2 / 5))
+
+
 def test_without_test_error_the_seeds_alone_count_and_without_spread_nothing_is_said():
     assert difference(Cell(0.9, 0.02, 4, None), 0.95).standard_error == pytest.approx(0.01)
     assert difference(Cell(0.9, None, 1, 0.01), 0.95).standard_error is None

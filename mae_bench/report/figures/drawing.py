@@ -102,13 +102,13 @@ def panel_figure(title: str, rows: int, columns: int) -> tuple[Figure, list[list
 
 
 def caption_title(what: str, board: Board, records: Sequence[Record]) -> str:
-    """ "Samples: mnist, preset small, seeds 0, 1, 2, trained for 2 epochs"."""
+    """ "Samples: mnist, preset small, seeds 0, 1, 2, trained for 2 epochs"; the last clause only where any was."""
     seeds = sorted({record.seed for record in records})
-    epochs = sorted({record.training.epochs for record in records})
+    epochs = sorted({record.training.epochs for record in records if record.training.epochs})
     seed_words = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-    span = str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
-    trained = f"trained for {span} epoch{'' if epochs == [1] else 's'}"
-    return f"{what}: {board.task}, preset {board.preset}, {seed_words}, {trained}"
+    span = " to ".join(map(str, sorted({epochs[0], epochs[-1]}))) if epochs else ""
+    trained = f", trained for {span} epoch{'' if epochs == [1] else 's'}" if epochs else ""
+    return f"{what}: {board.task}, preset {board.preset}, {seed_words}{trained}"
 
 
 def grid_place(row: Row) -> tuple[float, float] | None:

@@ -65,7 +65,7 @@ def draw_kl_score(board: Board) -> Drawing:
     )
     title = caption_title(f"KL against {score.title}", board, _records(rows))
     figure, (axes,) = _line_figure(title)
-    axes.set(xlabel="KL, nats", ylabel=f"{score.title}, {score.unit}")
+    axes.set(xlabel="KL, nats", ylabel=score.title if score.title == score.unit else f"{score.title}, {score.unit}")
     look = looks(board.rows)
     for gamma in sorted({place[1] for row in rows if (place := grid_place(row))}):
         of_gamma = [row for row in rows if (place := grid_place(row)) and place[1] == gamma]

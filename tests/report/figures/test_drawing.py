@@ -66,6 +66,13 @@ def test_a_title_names_seeds_and_epochs(add, board_of):
     )
 
 
+def test_a_title_says_nothing_of_epochs_of_models_that_have_none(add, board_of):
+    without = add("pca", (1,), weights=False, training={"epochs": 0})
+    trained = add("mae", (3,), weights=False, training={"epochs": 2})
+    assert caption_title("Lines", board_of(), without) == "Lines: digits, preset smoke, seed 1"
+    assert caption_title("Lines", board_of(), [*without, *trained]).endswith("seeds 1, 3, trained for 2 epochs")
+
+
 @pytest.mark.parametrize("file_format", ["png", "svg"])
 def test_the_same_figure_gives_the_same_bytes_without_date_and_version(file_format):
     def drawn():
