@@ -117,7 +117,8 @@ class FitContext(Protocol):
     generator: torch.Generator
     """Draws the training bits; lives on the device and is restored when a job resumes."""
     checkpoint_directory: Path
-    """Where a `fit` of one's own may keep what it needs to resume; empty for a fresh job."""
+    """The job's working directory, where a `fit` of one's own may keep what it needs to resume, under names of its own:
+    the harness's files lie there too, some of them (progress.json, output.txt, model/) from before `fit`."""
     progress: Progress
 
     def train(self, adapter: "Adapter", train: Images, validation: Images, **settings: Any) -> None:

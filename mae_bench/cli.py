@@ -1,5 +1,6 @@
 """The command line: one function a verb: parse, call, print. Imports click alone until a verb needs more."""
 
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +13,13 @@ from mae_bench.cli_evaluate import evaluate
 from mae_bench.cli_figures import figures
 from mae_bench.cli_jobs import ARGUMENTS
 from mae_bench.cli_models import check_model, new_model
-from mae_bench.cli_records import compare, verify
+from mae_bench.cli_records import compare, tasks_option, tasks_to_judge_by, verify
 from mae_bench.cli_run import run, status
 from mae_bench.errors import MaeBenchError, UsageError
+from mae_bench.text import printable
 
 if TYPE_CHECKING:
-    from mae_bench.records.schema import Record
+    from mae_bench.records.aggregate import Board
     from mae_bench.records.store import Store
     from mae_bench.task import Task
 
@@ -38,6 +40,23 @@ class _Verbs(click.Group):
         except MaeBenchError as error:
             click.echo(f"error: {error}", err=True)
             context.exit(2 if isinstance(error, UsageError) else 1)
+        except KeyboardInterrupt as error:
+            context.exit(getattr(error, "exit_status", 130))
+        except OSError as error:
+            if not (sentence := _describe_file_fault(error)):
+                raise
+            click.echo(f"error: {printable(sentence)}", err=True)
+            context.exit(2)
+
+
+def _describe_file_fault(error: OSError) -> str | None:
+    """A sentence about the file that cannot be read or written; None where the error is of something else."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"a file cannot be written ({error.strerror}); make room, or give a path where there is some."
+    name = error.filename2 or error.filename
+    if name is None or error.strerror is None:
+        return None
+    return f"{name} cannot be read or written ({error.strerror}); give another path, or mend what stands in its way."
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -78,10 +97,8 @@ main.add_command(new_model)
 @main.command()
 @click.option(
     "--results",
-    type=click.Path(file_okay=False, path_type=Path),
-    default="leaderboard/results",
-    show_default=True,
-    help="The folder whose records are shown.",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder whose records are shown.  [default: leaderboard/results]",
 )
 @click.option("-t", "--tasks", help="Show these tasks alone; all that have a name, unless given.")
 @click.option("--preset", help="Show this preset alone.")
@@ -99,30 +116,40 @@ main.add_command(new_model)
     help="Write a static site there, to be opened from DIR/index.html, and print nothing but its address.",
 )
 def leaderboard(
-    *, results: Path, tasks: str | None, preset: str | None, layout: str | None, markdown: bool, site: Path | None
+    *,
+    results: Path | None,
+    tasks: str | None,
+    preset: str | None,
+    layout: str | None,
+    markdown: bool,
+    site: Path | None,
 ) -> None:
     """Show the boards: one table a (task, preset), with the rows that others reported beneath."""
+    from mae_bench.records.aggregate import boards
     from mae_bench.records.store import Store
     from mae_bench.registry import known_tasks, resolve_tasks
 
     if markdown and site:
         raise UsageError("--markdown and --html exclude each other; give one of the two.")
+    results = results or Path("leaderboard/results")
     if layout:
         if tasks or site:
             raise UsageError("--layout prints the tables of its suite alone; leave out --tasks and --html.")
         _print_suite_tables(layout, Store(results), preset, markdown)
         return
 
-    shown = resolve_tasks(tasks) if tasks else known_tasks()
-    records = _select(Store(results), shown if tasks else None, preset)
-    if not records:
+    known = resolve_tasks(tasks) if tasks else known_tasks()
+    names = {task.name for task in known}
+    records = [record for record in Store(results).records() if not tasks or record.task.name in names]
+    shown = _at_preset(boards(records, known), known, preset)
+    if not any(board.rows or board.unranked for board in shown):
         click.echo(
             f"no record under {results} fits; give another folder with --results, or fill it by submit.", err=True
         )
     if site:
-        _write_site(site, records, shown, results)
+        _write_site(site, shown, known, results)
     else:
-        _print_boards(records, shown, results, markdown)
+        _print_boards(shown, known, results, markdown)
 
 
 @main.command()
@@ -135,17 +162,17 @@ def leaderboard(
     show_default=True,
     help="The board's folder.",
 )
+@tasks_option
 @click.pass_context
-def submit(context: click.Context, records: tuple[Path, ...], board: Path) -> None:
+def submit(context: click.Context, records: tuple[Path, ...], board: Path, tasks: str | None) -> None:
     """Check records, copy them to a board, render its README.md and its site anew, and print what reviewers will see.
 
     RECORD is a file, or a folder that is searched for records. One refused record stops the whole submission.
     """
     from mae_bench.records.submit import submit as submit_records
-    from mae_bench.registry import known_tasks
     from mae_bench.report.submission import print_submission
 
-    result = submit_records(records, board, known_tasks())
+    result = submit_records(records, board, tasks_to_judge_by(tasks))
     for sentence in result.refused:
         click.echo(f"refused: {sentence}", err=True)
     if result.board is None:
@@ -158,14 +185,20 @@ main.add_command(compare)
 main.add_command(figures)
 
 
-def _select(store: "Store", tasks: "Sequence[Task] | None", preset: str | None) -> "list[Record]":
-    """The store's records of these tasks and this preset; None stands for all."""
-    names = None if tasks is None else {task.name for task in tasks}
-    return [
-        record
-        for record in store.records()
-        if (names is None or record.task.name in names) and preset in (None, record.preset)
-    ]
+def _at_preset(found: "Sequence[Board]", tasks: "Sequence[Task]", preset: str | None) -> "Sequence[Board]":
+    """Those of `found` at this preset, None for all. UsageError for a preset that no task and no board has.
+
+    Chosen from boards and not from records, so that no task that was measured at another preset alone has a board
+    which says that nothing has been measured.
+    """
+    from mae_bench.names import did_you_mean
+
+    if preset is None:
+        return found
+    presets = {name for task in tasks for name in task.presets} | {board.preset for board in found}
+    if preset not in presets:
+        raise UsageError(f"there is no preset {preset!r}{did_you_mean(preset, presets, 'presets')}")
+    return [board for board in found if board.preset == preset]
 
 
 def _print_suite_tables(name: str, store: "Store", preset: str | None, markdown: bool) -> None:
@@ -191,27 +224,25 @@ def _print_suite_tables(name: str, store: "Store", preset: str | None, markdown:
     click.echo(SUITE_LEGEND)
 
 
-def _write_site(site: Path, records: "Sequence[Record]", tasks: "Sequence[Task]", results: Path) -> None:
-    from mae_bench.records.aggregate import boards
+def _write_site(site: Path, shown: "Sequence[Board]", tasks: "Sequence[Task]", results: Path) -> None:
     from mae_bench.report.badges import read_badges
     from mae_bench.report.html.site import write_site
 
-    click.echo(write_site(site, boards(records, tasks), read_badges(results, tasks), results))
+    click.echo(write_site(site, shown, read_badges(results, tasks), results))
 
 
-def _print_boards(records: "Sequence[Record]", tasks: "Sequence[Task]", results: Path, markdown: bool = False) -> None:
-    """Print the boards of `records`, which come from the folder `results`."""
-    from mae_bench.records.aggregate import boards
+def _print_boards(shown: "Sequence[Board]", tasks: "Sequence[Task]", results: Path, markdown: bool) -> None:
+    """Print boards of records that come from the folder `results`."""
     from mae_bench.report.badges import read_verified
 
-    found, badges = boards(records, tasks), read_verified(results, tasks)
+    badges = read_verified(results, tasks)
     if markdown:
         from mae_bench.report.markdown import render_boards
 
-        click.echo(render_boards(found, badges), nl=False)
+        click.echo(render_boards(shown, badges), nl=False)
         return
     from rich.console import Console
 
     from mae_bench.report.terminal import print_boards
 
-    print_boards(found, Console(file=sys.stdout), badges)
+    print_boards(shown, Console(file=sys.stdout), badges)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ARGUMENTS = "mae_bench.arguments"
 """In the context's `meta`: what the command line was."""
+OVERWRITE_OPTION = "--overwrite-strategy"
 SECONDS_TO_END = 9.5
 """After a signal, for the processes of the jobs, which take `interruption.GRACE_SECONDS`, and then this one."""
 
@@ -40,20 +41,33 @@ def run_and_report(
 
     one_process = isinstance(executor, InProcess)
     display = run_display(len(jobs), sys.stderr) if one_process else jobs_display(jobs, store, sys.stderr)
-    same_command = shlex.join(["mae-bench", *context.meta[ARGUMENTS]])
+    command = command_that_goes_on(context.meta[ARGUMENTS], overwrite)
     try:
         with interruption.stops_on_signals(SECONDS_TO_END), display as report:
             summary = run_jobs(
                 jobs, store, executor, settings, overwrite=overwrite, exit_on_error=exit_on_error, report=report
             )
     except KeyboardInterrupt as error:
-        click.echo(f"interrupted; this goes on from the last checkpoints:\n  {same_command}", err=True)
+        click.echo(f"interrupted; this goes on from the last checkpoints:\n  {command}", err=True)
         context.exit(getattr(error, "exit_status", 130))
     try:
         _print_boards(store, jobs)
     finally:
-        _print_summary(summary, same_command, overwrite)
+        _print_summary(summary, command, overwrite)
     context.exit(1 if summary.failed else 0)
+
+
+def command_that_goes_on(arguments: "Sequence[str]", strategy: OverwriteStrategy) -> str:
+    """The command of a run with those arguments, without the option by which it would begin everything anew."""
+    command = ["mae-bench"]
+    words = iter(arguments)
+    for word in words:
+        if strategy == "always" and word.partition("=")[0] == OVERWRITE_OPTION:
+            if word == OVERWRITE_OPTION:
+                next(words, None)  # its value
+        else:
+            command.append(word)
+    return shlex.join(command)
 
 
 def _print_boards(store: "Store", jobs: "Sequence[Job]") -> None:
@@ -65,14 +79,14 @@ def _print_boards(store: "Store", jobs: "Sequence[Job]") -> None:
 
     tasks = {job.task.name: job.task for job in jobs}
     places = {(job.task.name, job.preset) for job in jobs}
-    shown = [record for record in store.records() if (record.task.name, record.preset) in places]
-    print_boards(boards(shown, list(tasks.values())), Console(file=sys.stdout))
+    found = boards(store.records(), list(tasks.values()))
+    print_boards([board for board in found if (board.task, board.preset) in places], Console(file=sys.stdout))
 
 
-def _print_summary(summary: "RunSummary", same_command: str, strategy: OverwriteStrategy) -> None:
+def _print_summary(summary: "RunSummary", command: str, strategy: OverwriteStrategy) -> None:
     """What failed and why, the counts, and the command that retries: the last lines of a run."""
     for job, sentence in summary.failed:
         click.echo(f"failed: {job.title}: {sentence}")
     click.echo(f"{len(summary.done)} done, {len(summary.cached)} cached, {len(summary.failed)} failed")
     if summary.failed or (summary.partial and strategy != "never"):
-        click.echo(f"to run the failed and go on with the partial ones:\n  {same_command}")
+        click.echo(f"to run the failed and go on with the partial ones:\n  {command}")

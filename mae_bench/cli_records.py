@@ -18,9 +18,22 @@ RERUN_WARNING = (
     "have read, or run it where there is nothing to lose."
 )
 
+tasks_option = click.option(
+    "-t", "--tasks", help="Paths of TOML files, or names: tasks to know beside those that have a name."
+)
+
+
+def tasks_to_judge_by(given: str | None) -> list["Task"]:
+    """The tasks of --tasks, and of those that have a name all that are called otherwise."""
+    from mae_bench.registry import known_tasks, resolve_tasks
+
+    tasks = resolve_tasks(given) if given else []
+    return [*tasks, *(task for task in known_tasks() if task.name not in {own.name for own in tasks})]
+
 
 @click.command()
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@tasks_option
 @click.option("--rerun", is_flag=True, help="Import the models, run the jobs again, and compare. This runs their code.")
 @click.option(
     "--model-file",
@@ -41,6 +54,7 @@ def verify(
     context: click.Context,
     *,
     paths: tuple[Path, ...],
+    tasks: str | None,
     rerun: bool,
     model_files: tuple[Path, ...],
     checkpoints: Path | None,
@@ -54,12 +68,11 @@ def verify(
     """
     from mae_bench.records.verify import describe_run
     from mae_bench.records.verify import verify as verify_records
-    from mae_bench.registry import known_tasks
 
     if not rerun and (model_files or checkpoints):
         raise UsageError("--model-file and --checkpoints are for a rerun; give --rerun too.")
-    tasks = known_tasks()
-    result = verify_records(paths or [Path("leaderboard/results")], tasks)
+    known = tasks_to_judge_by(tasks)
+    result = verify_records(paths or [Path("leaderboard/results")], known)
     for record in result.good:
         click.echo(f"good: {describe_run(record)}: {record.key}.json")
     for fault in result.faults:
@@ -67,7 +80,7 @@ def verify(
     counts = [f"{len(result.good)} good", f"{len(result.faults)} faults"]
     disagreeing = 0
     if rerun:
-        disagreeing = _rerun(result.files, tasks, model_files, checkpoints, device)
+        disagreeing = _rerun(result.files, known, model_files, checkpoints, device)
         counts += [f"{len(result.good) - disagreeing} verified", f"{disagreeing} not verified"]
     click.echo(", ".join(counts))
     context.exit(1 if result.faults or disagreeing else 0)
@@ -119,6 +132,7 @@ def _rerun(
 @click.command()
 @click.argument("base", type=click.Path(exists=True, path_type=Path))
 @click.argument("head", type=click.Path(exists=True, path_type=Path))
+@tasks_option
 @click.option("--fail-on-regression", is_flag=True, help="Exit with 1 where a metric is worse, or none is comparable.")
 @click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables there as Markdown.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write a JUnit XML file there.")
@@ -128,24 +142,25 @@ def compare(
     *,
     base: Path,
     head: Path,
+    tasks: str | None,
     fail_on_regression: bool,
     markdown: Path | None,
     junit: Path | None,
 ) -> None:
     """Say what got better and what worse from BASE to HEAD, each a record or a folder of records.
 
-    A change counts where it exceeds the tolerance in the task's file and Welch's test over seeds is significant.
+    A change counts where it exceeds the tolerance in the task's file and Welch's test over seeds is significant. A
+    model that one side lacks is not comparable, and no regression: HEAD may hold some of BASE's models alone.
     """
     from rich.console import Console
 
     from mae_bench.atomic import write_atomically
     from mae_bench.records.compare import compare as compare_records
     from mae_bench.records.compare import read_side
-    from mae_bench.registry import known_tasks
     from mae_bench.report.comparison import RULE, lay_out_comparisons, render_comparisons, render_junit, summarise
     from mae_bench.report.terminal import print_layout
 
-    comparisons = compare_records(read_side(base), read_side(head), known_tasks())
+    comparisons = compare_records(read_side(base), read_side(head), tasks_to_judge_by(tasks))
     console = Console(file=sys.stdout)
     for layout in lay_out_comparisons(comparisons):
         print_layout(layout, console)

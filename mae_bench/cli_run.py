@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 from click.core import ParameterSource
 
-from mae_bench.cli_jobs import run_and_report
+from mae_bench.cli_jobs import OVERWRITE_OPTION, run_and_report
 from mae_bench.errors import UsageError
 from mae_bench.executors import JobSettings, OverwriteStrategy
 
@@ -22,13 +22,19 @@ if TYPE_CHECKING:
 
 
 def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, ...]:
-    """Seeds of "0,1,2", "0-4" or both together."""
+    """Seeds of "0,1,2", "0-4" or both together; each fits the 64 bits of a record's numbers."""
+    from mae_bench.records.untrusted import LARGEST_INTEGER
+    from mae_bench.text import quoted
+
     seeds: list[int] = []
     for item in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", item.strip())
+        match = re.fullmatch(r"(\d{1,19})(?:-(\d{1,19}))?", item.strip())
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-        if first > last:
-            raise click.BadParameter(f"{text!r} is not a list of seeds; write for example 0,1,2 or 0-4.")
+        if not first <= last <= LARGEST_INTEGER:
+            raise click.BadParameter(
+                f"{quoted(repr(text))} is not a list of seeds from 0 to {LARGEST_INTEGER}; write for example 0,1,2 or "
+                "0-4."
+            )
         seeds.extend(range(first, last + 1))
     return tuple(seeds)
 
@@ -84,11 +90,12 @@ def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str
     help="The store: records and checkpoints.",
 )
 @click.option(
-    "--overwrite-strategy",
+    OVERWRITE_OPTION,
     type=click.Choice(get_args(OverwriteStrategy)),
     default="only-missing",
     show_default=True,
-    help="only-missing: run what has no complete record, and continue partial ones. always: run everything anew. "
+    help="only-missing: run what has no complete record, and continue partial ones. always: run everything anew; "
+    "interrupted, such a run is gone on with by the command without this option, which it prints. "
     "never: keep every record there is, even a partial one.",
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Show the jobs and which of them have a record; train nothing.")
@@ -96,7 +103,8 @@ def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str
 @click.option(
     "--max-minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="Training time a job; what it has by then is scored and its record marked partial.",
+    help="Training time a job, counted anew by each run; what it has by then is scored and its record marked partial. "
+    "No limit for a model with a training loop of its own.",
 )
 @click.option(
     "--timeout",

@@ -26,6 +26,7 @@ from mae_bench.metrics.posterior import evaluate_posterior
 from mae_bench.metrics.probes import evaluate_probes
 from mae_bench.plan import PRECISION, Job
 from mae_bench.records.schema import Record, seal
+from mae_bench.records.untrusted import LONGEST_TEXT
 from mae_bench.registry import build_adapter, check_source
 from mae_bench.seeding import derive_seed
 from mae_bench.training import TrainingContext, TrainingOutcome
@@ -166,9 +167,16 @@ def _evaluate(job: Job, model: Adapter, data: DataSet, shards: FinishedShards, p
     measurements = [measurement for outcome in outcomes for measurement in outcome.measurements]
     return {
         "metrics": {measurement.name: _metric(measurement) for measurement in measurements},
-        "not_supported": {name: reason for outcome in outcomes for name, reason in outcome.not_supported.items()},
+        "not_supported": {
+            name: _shortened(reason) for outcome in outcomes for name, reason in outcome.not_supported.items()
+        },
         "nll_by_samples": density.nll_by_samples,
     }
+
+
+def _shortened(reason: str) -> str:
+    """What a model says, cut off where a record would have no room for it."""
+    return reason if len(reason) <= LONGEST_TEXT else f"{reason[: LONGEST_TEXT - 1]}…"
 
 
 def _metric(measurement: Measurement) -> dict[str, Any]:

@@ -9,18 +9,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ValidationError
 
 from mae_bench.atomic import write_atomically
+from mae_bench.errors import RecordError
 from mae_bench.plan import Job
+from mae_bench.records.untrusted import LONGEST_TEXT, load_untrusted
 
 PROGRESS_FILE = "progress.json"
 HEARTBEAT_SECONDS = 2.0
 STALE_SECONDS = 30.0
-"""A running job that was silent for so long is dead, or its machine is."""
+"""A running job that was silent for so long is dead, or its machine is. Clocks may differ by less."""
 
 State = Literal["running", "done", "failed", "stopped"]
 
@@ -47,20 +50,23 @@ class JobProgress(BaseModel):
     failure: str = ""
 
     def is_stale(self, now: float) -> bool:
-        """Whether it says that it runs, and has not been heard of for `STALE_SECONDS`."""
-        return self.state == "running" and now - self.updated > STALE_SECONDS
+        """Whether it says that it runs, and its last heartbeat is not within `STALE_SECONDS` of now, past or future."""
+        return self.state == "running" and not abs(now - self.updated) <= STALE_SECONDS
 
     def seconds_left(self) -> float | None:
         """Of the stage, at the pace so far; None before there is one. Training may stop earlier than its last epoch."""
         steps = self.done - self.stage_from
-        return (self.updated - self.stage_started) / steps * (self.total - self.done) if steps > 0 else None
+        if steps <= 0:
+            return None
+        seconds = (self.updated - self.stage_started) / steps * (self.total - self.done)
+        return seconds if isfinite(seconds) else None
 
 
 def read_progress(path: Path) -> JobProgress | None:
-    """What the file says; None where there is none, or none that can be read."""
+    """What the file says, which anybody may have written; None where there is none, or none that can be read."""
     try:
-        return JobProgress.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        return JobProgress.model_validate(load_untrusted(path, "progress file"), strict=True)
+    except (RecordError, ValidationError):
         return None
 
 
@@ -107,7 +113,7 @@ class Heartbeat:
         before = self._progress
         new = (stage, total) != (before.stage, before.total)
         self._progress = before.model_copy(
-            update={"stage": stage, "done": done, "total": total, "note": note}
+            update={"stage": stage, "done": done, "total": total, "note": note[:LONGEST_TEXT]}
             | ({"stage_started": time.time(), "stage_from": done} if new else {})
         )
 
@@ -115,7 +121,7 @@ class Heartbeat:
         """The last word about the job."""
         self._ended.set()
         self._thread.join()
-        self._progress = self._progress.model_copy(update={"state": state, "failure": failure})
+        self._progress = self._progress.model_copy(update={"state": state, "failure": failure[:LONGEST_TEXT]})
         self._write()
 
     def _beat(self) -> None:

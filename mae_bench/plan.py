@@ -6,8 +6,11 @@ from typing import Any
 
 from mae_bench import ENGINE_VERSION
 from mae_bench.canonical import sha256_of
+from mae_bench.errors import UsageError
 from mae_bench.names import model_label, run_title
+from mae_bench.records.untrusted import absurdity
 from mae_bench.task import Task
+from mae_bench.text import quoted
 
 PRECISION = "float32"
 
@@ -73,11 +76,19 @@ class Job:
 def plan(models: Sequence[ModelReference], tasks: Sequence[Task], preset: str, seeds: Iterable[int]) -> list[Job]:
     """Every pair once for every seed, task by task and seed by seed, so that a board fills evenly; duplicates removed.
 
-    UsageError where a task lacks the preset.
+    UsageError where a task lacks the preset, and where a seed or a parameter is beyond what a record can hold.
     """
     for task in tasks:
         task.protocol(preset)
     seeds = list(seeds)
+    for seed in seeds:
+        if fault := absurdity(seed):
+            raise UsageError(f"seed {quoted(seed)} has no room in a record ({fault}); give a smaller one.")
+    for model in models:
+        if fault := absurdity({"model": {"params": dict(model.params)}}):  # as deep as in a record
+            raise UsageError(
+                f"the parameters of {quoted(model.label)} have no room in a record ({fault}); give smaller ones."
+            )
     jobs = [Job(model, task, preset, seed) for task in tasks for seed in seeds for model in models]
     return list({job.key: job for job in jobs}.values())
 

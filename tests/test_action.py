@@ -116,7 +116,20 @@ def test_a_regression_fails_unless_it_may_not(runner, better_baseline):
 def test_without_a_baseline_the_board_is_the_summary(runner):
     status, _, summary, outputs = run_action(runner, models=MODEL, seeds="0,1")
     assert status == 0 and outputs["worse"] == "0" and outputs["junit"] == ""
-    assert "## digits, preset smoke" in summary and MODEL in summary
+    assert "## digits, preset smoke" in summary and MODEL in summary and "## mnist" not in summary
+
+
+def test_a_task_from_a_file_is_compared(runner, tmp_path):
+    task = tmp_path / "mine.toml"
+    text = (content_folder("tasks") / "digits.toml").read_text(encoding="utf-8")
+    task.write_text(re.sub(r'^name = "digits"', 'name = "mine"', text, flags=re.MULTILINE))
+    inputs = {"models": MODEL, "tasks": str(task), "seeds": "0"}
+    status, _, summary, outputs = run_action(runner, **inputs)
+    assert status == 0 and "## mine, preset smoke" in summary and "## digits" not in summary
+    baseline = shutil.copytree(Path(outputs["results"]) / "mine", tmp_path / "baseline")
+    status, printed, summary, _ = run_action(runner, **inputs, baseline=str(baseline))
+    assert status == 0, printed
+    assert re.match(r"\*\*0 better, 0 worse, [1-9]\d* same", summary) and "no task is called" not in summary
 
 
 @pytest.mark.parametrize("name", ["models", "tasks", "seeds", "baseline"])

@@ -1,5 +1,6 @@
 """Whole files or none, whatever happens in between."""
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -30,6 +31,17 @@ def test_the_new_file_is_on_the_disk_before_it_takes_the_name(tmp_path: Path, mo
     write_atomically(path, b"text")
     assert seen == [(4, False)]
     assert path.read_bytes() == b"text"
+
+
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as fault:
+        write_atomically(tmp_path / "page", b"text")
+    assert (fault.value.errno, fault.value.filename) == (errno.ENOSPC, str(tmp_path / "page"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_killed_processes_left_is_removed_once_it_is_old(tmp_path: Path) -> None:

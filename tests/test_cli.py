@@ -11,6 +11,7 @@ from click.testing import CliRunner
 import mae_bench.execute
 from mae_bench import __version__
 from mae_bench.cli import main
+from mae_bench.cli_jobs import command_that_goes_on
 from mae_bench.content import content_folder
 from mae_bench.errors import TrainingError
 from mae_bench.plan import Job, plan
@@ -97,6 +98,9 @@ def test_the_preset_is_the_default_of_the_tasks():
         (["--seeds=-1"], "is not a list of seeds"),
         (["--seeds", "3-1"], "is not a list of seeds"),
         (["--seeds", "0,x"], "is not a list of seeds"),
+        (["--seeds", "9223372036854775808"], "is not a list of seeds from 0 to 9223372036854775807"),
+        (["--seeds", f"0-{10**18}9"], "is not a list of seeds"),
+        (["--seeds", "9" * 5000], "is not a list of seeds"),
         (["--overwrite-strategy", "sometimes"], "only-missing"),
         (["--max-minutes", "0"], "max-minutes"),
         (["--timeout", "0"], "timeout"),
@@ -176,6 +180,42 @@ def test_an_interrupted_run_says_how_to_go_on(execution):
     assert result.output.endswith("  mae-bench run -m mae,vlae --preset smoke\n")
 
 
+def test_an_interrupted_or_failed_run_of_everything_anew_goes_on_without_beginning_anew(execution, record_of):
+    """What it had finished is found, and what it had not come to is run, though it has a record of before."""
+    jobs = plan(resolve_models("mae,vlae,resnet_vae"), resolve_tasks("digits"), "smoke", [0])
+    store = Store(Path("results"))
+    for job in jobs:
+        store.save(record_of(job))
+    for fault, status in ((KeyboardInterrupt(), 130), (TrainingError("no."), 1)):
+        execution.faults["vlae"] = fault
+        arguments = ["run", "-m", "mae,vlae,resnet_vae", "--overwrite-strategy", "always", "--preset", "smoke"]
+        result = call(*arguments, "--exit-on-error")
+        assert result.exit_code == status
+        assert len(store.records()) == 3, "boards keep the old records meanwhile"
+        command = "mae-bench run -m mae,vlae,resnet_vae --preset smoke --exit-on-error"
+        assert result.output.endswith(f"  {command}\n")
+        execution.faults.clear()
+        execution.ran.clear()
+        dry = call(*shlex.split(command)[1:], "--dry-run").output
+        assert dry.splitlines()[-1] == "3 jobs, of which 2 would run; nothing was trained"
+        again = call(*shlex.split(command)[1:]).output
+        assert again.splitlines()[-1] == "2 done, 1 cached, 0 failed"
+        assert [job.model.name for job in execution.ran] == ["vlae", "resnet_vae"]
+        assert call(*shlex.split(command)[1:]).output.splitlines()[-1] == "0 done, 3 cached, 0 failed"
+
+
+@pytest.mark.parametrize(
+    ("given", "strategy", "printed"),
+    [
+        (["-m", "vlae", "--overwrite-strategy=always", "-j", "2"], "always", ["-m", "vlae", "-j", "2"]),
+        (["--overwrite-strategy", "never", "--overwrite-strategy", "always"], "always", []),
+        (["--overwrite-strategy", "never", "-j", "2"], "never", ["--overwrite-strategy", "never", "-j", "2"]),
+    ],
+)
+def test_the_command_that_goes_on(given, strategy, printed):
+    assert command_that_goes_on(["run", *given], strategy) == shlex.join(["mae-bench", "run", *printed])
+
+
 def test_exit_on_error_stops(execution):
     execution.faults["mae"] = TrainingError("no.")
     assert call("run", "-m", "mae,vlae", "--preset", "smoke", "--exit-on-error").exit_code == 1
@@ -219,62 +259,14 @@ def test_lists_show_models_with_defaults_and_tasks_with_presets():
     assert call("list", "metrics").exit_code == 2
 
 
-def test_the_leaderboard_shows_reported_rows_where_nothing_ran():
-    result = call("leaderboard")
-    assert result.exit_code == 0
-    assert "no record under leaderboard/results" in result.output
-    assert "reported" in result.output
-
-
-@pytest.mark.parametrize(
-    ("options", "shown"),
-    [
-        ([], {"alpha", "beta", "gamma"}),
-        (["-t", "digits"], {"alpha", "beta"}),
-        (["--preset", "smoke"], {"beta", "gamma"}),
-        (["-t", "digits", "--preset", "smoke"], {"beta"}),
-    ],
-)
-@pytest.mark.parametrize("markdown", [[], ["--markdown"]])
-def test_the_leaderboard_selects_by_task_and_preset(make_record, options, shown, markdown):
-    store = Store(Path("leaderboard/results"))
-    store.save(make_record("alpha", preset="small"))
-    store.save(make_record("beta", preset="smoke"))
-    store.save(make_record("gamma", preset="smoke", of=resolve_tasks("mnist")[0]))
-    output = call("leaderboard", *options, *markdown).output
-    assert {name for name in ("alpha", "beta", "gamma") if re.search(rf"^[| ]+{name} ", output, re.MULTILINE)} == shown
-    assert ("## digits" in output or "## mnist" in output) == bool(markdown)
-
-
-def test_the_leaderboard_writes_a_site_of_what_it_selects(make_record):
-    store = Store(Path("leaderboard/results"))
-    store.save(make_record("alpha", preset="small"))
-    store.save(make_record("beta", preset="smoke"))
-    assert call("leaderboard", "-t", "digits", "--preset", "smoke", "--html", "site").output == "site/index.html\n"
-    assert [path.parent.name for path in Path("site").glob("site/*/index.html")] == ["digits-v2-smoke"]
-    assert len(list(Path("site").glob("site/digits-v2-smoke/beta-*.html"))) == 1
-    both = call("leaderboard", "--html", "site", "--markdown")
-    assert both.exit_code == 2 and "exclude each other" in both.output
-    Path("mine").mkdir()
-    Path("mine/index.html").write_text("mine")
-    refused = call("leaderboard", "--html", "mine")
-    assert refused.exit_code == 2 and "give another folder" in refused.output
-
-
-def test_submission_adds_good_records_and_refuses_others(tmp_path, honest_record):
-    good = Store(Path("results")).save(honest_record("mae", preset="smoke"))
-    bad = tmp_path / "bad.json"
-    bad.write_text(good.read_text().replace('"seed": 0', '"seed": 1'))
-    refused = call("submit", str(good), str(bad), "--to", "board")
-    assert refused.exit_code == 1
-    assert "refused: record bad.json" in refused.output
-    assert not (tmp_path / "board" / "results").exists()
-    added = call("submit", "results", "--to", "board")
-    assert added.exit_code == 0
-    assert "digits, preset smoke" in added.output
-    assert f"added board/{good}" in added.output.splitlines()
-    assert "mae" in (tmp_path / "board" / "README.md").read_text()
-    assert call("submit", "absent.json").exit_code == 2
+def test_a_failed_run_does_not_say_that_nothing_was_measured_at_other_presets(execution, make_record):
+    reported = '\n[[reported]]\nmodel = "A"\ncitation = "B"\nmetrics = { nll = 1.0 }\n'
+    Path("mine.toml").write_text((content_folder("tasks") / "digits.toml").read_text() + reported)
+    Store(Path("results")).save(make_record("alpha", preset="small"))
+    execution.faults["vlae"] = TrainingError("no.")
+    result = call("run", "-m", "vlae", "-t", "mine.toml", "--preset", "smoke")
+    assert result.exit_code == 1 and "failed: digits smoke vlae" in result.output
+    assert "No model has been measured" not in result.output and "alpha" not in result.output
 
 
 def test_a_model_of_a_users_file_is_run(tmp_path, execution):

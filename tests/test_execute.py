@@ -129,6 +129,35 @@ def test_a_model_that_cannot_answer_has_reasons_not_zeros(mnist_500_task: Task, 
     assert record.metrics["effective_sample_size"].value == pytest.approx(4.0)
 
 
+LONG_WINDED = """
+import json
+import torch
+from mae_bench import Adapter, NotSupported
+
+class LongWinded(Adapter):
+    def fit(self, train, validation, context):
+        (context.checkpoint_directory / "log.json").write_text(json.dumps({"loss": float("nan")}))
+
+    def posterior(self, x):
+        raise NotSupported("no" * 3000)
+
+    def encode(self, x):
+        return x.flatten(1)
+"""
+
+
+def test_what_a_model_says_and_keeps_at_length_breaks_no_store(digits_task: Task, tmp_path: Path) -> None:
+    """A reason that no record can hold is cut off, and JSON of a `fit` of its own is no record."""
+    (tmp_path / "long_winded.py").write_text(LONG_WINDED)
+    job, store = one_job(str(tmp_path / "long_winded.py"), digits_task), Store(tmp_path / "results")
+    store.working_directory(job).mkdir(parents=True)
+    store.save(run(job, store.working_directory(job)))
+    assert (store.working_directory(job) / "log.json").exists()
+    (record,) = store.records()
+    assert record.not_supported["mpd"] == "no" * 1999 + "n…"
+    assert record.not_supported["nll"] == "LongWinded has no importance_terms(x, samples), so it has no likelihood"
+
+
 def test_a_cut_short_job_is_partial_and_goes_on(mnist_500_task: Task, tmp_path: Path) -> None:
     job = one_job("vlae", mnist_500_task)
     whole = run(job, tmp_path / "whole")

@@ -50,6 +50,8 @@ def test_a_silent_job_is_stale_while_it_says_that_it_runs(job, tmp_path):
         heartbeat.end("done")
     assert not running.is_stale(running.updated + STALE_SECONDS)
     assert running.is_stale(running.updated + STALE_SECONDS + 1)
+    assert not running.is_stale(running.updated - STALE_SECONDS)
+    assert running.is_stale(running.updated - STALE_SECONDS - 1)
     assert not read_progress(tmp_path / PROGRESS_FILE).is_stale(running.updated + 1e6)
 
 
@@ -73,3 +75,47 @@ def test_a_file_that_cannot_be_written_or_read_is_no_error(job, tmp_path):
     (tmp_path / PROGRESS_FILE).write_text("{")
     assert read_progress(tmp_path / PROGRESS_FILE) is None
     assert list(all_progress(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        pytest.param("updated", "NaN"),
+        pytest.param("updated", "-Infinity"),
+        pytest.param("updated", '"nan"'),
+        pytest.param("updated", "1e999"),
+        pytest.param("done", "9" * 5000, id="done-too-large"),
+        pytest.param("note", f'"{"a" * 2**23}"', id="a-file-too-large"),
+        pytest.param("title", "null"),
+        pytest.param("state", '"flying"'),
+    ],
+)
+def test_a_file_that_no_job_writes_is_not_read(job, tmp_path, field, value):
+    with Heartbeat(tmp_path, job, "cpu") as heartbeat:
+        heartbeat.end("done")
+    path = tmp_path / PROGRESS_FILE
+    content = {name: json.dumps(known) for name, known in json.loads(path.read_text()).items()}
+    text = "{" + ", ".join(f'"{name}": {known}' for name, known in (content | {field: value}).items()) + "}"
+    path.write_text(text)
+    assert read_progress(path) is None
+    path.write_text(text.replace(value, content[field]))
+    assert read_progress(path) is not None
+    link = tmp_path / "link.json"
+    link.symlink_to(path)
+    assert read_progress(link) is None
+
+
+def test_a_failure_and_a_note_of_any_length_can_be_read_again(job, tmp_path):
+    with Heartbeat(tmp_path, job, "cpu") as heartbeat:
+        heartbeat.progress("training", 1, 2, "n" * 9000)
+        heartbeat.end("failed", "f" * 9000)
+    ended = read_progress(tmp_path / PROGRESS_FILE)
+    assert ended.failure.startswith("fff") and ended.note.startswith("nnn")
+
+
+def test_a_time_left_beyond_all_floats_is_unknown(job, tmp_path):
+    with Heartbeat(tmp_path, job, "cpu") as heartbeat:
+        heartbeat.end("done")
+    progress = read_progress(tmp_path / PROGRESS_FILE)
+    absurd = progress.model_copy(update={"stage_started": -1e308, "done": 1, "total": 2**62})
+    assert absurd.seconds_left() is None

@@ -132,5 +132,19 @@ def test_a_preset_that_a_task_lacks_is_a_usage_error(digits_task):
         plan([MAE], [digits_task], "huge", [0])
 
 
+def test_what_a_record_cannot_hold_is_found_when_it_is_planned(digits_task):
+    nested = []
+    for _ in range(18):
+        nested = [nested]
+    assert len(plan([MAE], [digits_task], "smoke", [2**63 - 1])) == 1
+    with pytest.raises(UsageError, match=r"seed 9223372036854775808 has no room in a record \(.* 64 bits\); give a"):
+        plan([MAE], [digits_task], "smoke", [0, 2**63])
+    for value, fault in (("x" * 4001, "4001 characters"), (2**63, "64 bits"), (nested, "20 deep")):
+        model = replace(MAE, params=(("eta", value),))
+        with pytest.raises(UsageError, match=rf"the parameters of mae\[eta=.* have no room in a record .*{fault}"):
+            plan([model], [digits_task], "smoke", [0])
+    plan([replace(MAE, params=(("eta", nested[0]),))], [digits_task], "smoke", [0])
+
+
 def test_a_jobs_title_names_it(job):
     assert job.title == "digits small mae[eta=1.0,gamma=0.5] seed 0"

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 OverwriteStrategy = Literal["only-missing", "always", "never"]
 """only-missing: run what has no complete record, a partial one is continued from its checkpoint. always: run everything
-anew, without old checkpoints. never: keep every record that exists, even a partial one."""
+anew, without old checkpoints; where that is interrupted, only-missing goes on with it. never: keep every record that
+exists, even a partial one."""
 
 
 @dataclass(frozen=True)
 class JobSettings:
     """How a job is run, as far as its numbers do not depend on it.
 
-    max_minutes: of training; the record is then partial. checkpoint_minutes: wall time between two checkpoints.
+    max_minutes: of training in this run, by the default loop; the record is then partial. checkpoint_minutes: wall time
+    between two checkpoints.
     """
 
     max_minutes: float | None = None

@@ -4,13 +4,15 @@ import errno
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from mae_bench.adapter import Progress
 from mae_bench.atomic import remove_abandoned
 from mae_bench.errors import MaeBenchError, describe
-from mae_bench.evaluation_state import remove_finished_shards
+from mae_bench.evaluation_state import FOLDER, remove_finished_shards
 from mae_bench.executors import JobResult, JobSettings
+from mae_bench.executors.specification import MODEL_FOLDER
 from mae_bench.interruption import raise_if_requested
 from mae_bench.job_progress import Heartbeat
 from mae_bench.plan import Job
@@ -18,6 +20,7 @@ from mae_bench.records.schema import Record
 
 TRACEBACK_FILE = "error.txt"
 """In a job's working directory: the traceback of its unexpected exception, until the job succeeds."""
+_SUBFOLDERS = (FOLDER, MODEL_FOLDER)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -67,7 +70,7 @@ def _record_or_sentence(
     from mae_bench.execute import execute
 
     try:
-        remove_abandoned(working_directory)
+        _remove_abandoned(working_directory)
         record = execute(
             job,
             working_directory=working_directory,
@@ -81,11 +84,21 @@ def _record_or_sentence(
         return str(error)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            return f"the store cannot be written to ({error.strerror}); make room, and the same command goes on."
+            return f"the store cannot be written to ({error.strerror}); make room and run it again, and it goes on."
         return f"{describe(error)} ({_keep_traceback(error, working_directory / TRACEBACK_FILE)})"
     remove_finished_shards(working_directory)
     (working_directory / TRACEBACK_FILE).unlink(missing_ok=True)
     return record
+
+
+def _remove_abandoned(working_directory: Path) -> None:
+    """The temporary files of killed processes, wherever a job writes; its record's lies beside its working directory.
+
+    One that cannot be removed, as another user's, is no reason for a job to fail.
+    """
+    for folder in (working_directory.parent, working_directory, *(working_directory / name for name in _SUBFOLDERS)):
+        with suppress(OSError):
+            remove_abandoned(folder)
 
 
 def _keep_traceback(error: Exception, path: Path) -> str:

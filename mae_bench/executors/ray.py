@@ -18,7 +18,7 @@ from typing import Any
 import platformdirs
 
 from mae_bench.atomic import write_atomically
-from mae_bench.errors import UsageError, describe
+from mae_bench.errors import MaeBenchError, UsageError, describe
 from mae_bench.executors import JobResult, JobSettings
 from mae_bench.executors.worker_process import WorkerProcess, make_request
 from mae_bench.interruption import GRACE_SECONDS
@@ -77,15 +77,21 @@ class OnRay:
         try:
             reply = self.ray.get(reference)
         except self.ray.exceptions.RayError as error:
-            return JobResult(job, f"Ray gave it up ({describe(error)}); the same command goes on.", 0.0)
+            return JobResult(job, f"Ray gave it up ({describe(error)}); run it again, and it goes on.", 0.0)
         if "failure" in reply:
             return JobResult(job, reply["failure"], reply["seconds"])
-        record = Record.model_validate(reply["record"])
         try:
+            record = Record.model_validate(reply["record"])
             if not reply["shared"]:
                 store.save(record)
-        except OSError as error:
-            return JobResult(job, f"its record cannot be saved ({describe(error)}).", reply["seconds"])
+        except MaeBenchError as error:
+            return JobResult(job, str(error), reply["seconds"])
+        except (OSError, ValueError) as error:
+            sentence = (
+                f"its record cannot be saved ({describe(error)}); see that there is room in {store.root} and one "
+                "version of mae-bench everywhere, then run it again."
+            )
+            return JobResult(job, sentence, reply["seconds"])
         return JobResult(job, record, reply["seconds"])
 
 
@@ -108,7 +114,11 @@ def connect(
             socket.create_connection((host_and_port[1], int(host_and_port[2])), SECONDS_TO_ANSWER).close()
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error")
     except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(f"the Ray cluster at {address} cannot be reached ({describe(error)}).") from error
+        named = address or os.environ.get("RAY_ADDRESS")
+        raise UsageError(
+            f"the Ray cluster {f'at {named}' if named else 'of this machine'} cannot be reached ({describe(error)}); "
+            "correct --address or RAY_ADDRESS, or start the cluster with ray start --head."
+        ) from error
     available = ray.cluster_resources()
     gpus = gpus if gpus is not None else float(available.get("GPU", 0) > 0)
     for what, wanted in (("GPU", gpus), ("CPU", cpus)):

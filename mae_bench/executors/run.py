@@ -66,6 +66,8 @@ def run_jobs(
         else:
             summary.cached.append((job, kept))
             report.end(job.title, f"cached{_partial(kept)}")
+    if overwrite == "always":
+        _begin_anew(waiting, store)
     faults = dict(_data_faults((job.task for job in waiting), report))
     for job in waiting:
         if job.task.name in faults:
@@ -73,8 +75,6 @@ def run_jobs(
     if summary.failed and exit_on_error:
         return summary
     waiting = [job for job in waiting if job.task.name not in faults]
-    if overwrite == "always":
-        _remove_working_directories(waiting, store)
     with closing(executor.run(waiting, store, settings, report)) as results:
         for result in results:
             if isinstance(result.outcome, str):
@@ -88,7 +88,9 @@ def run_jobs(
 
 def kept_record(store: Store, job: Job, overwrite: OverwriteStrategy) -> Record | None:
     """The record because of which `job` is not run; None where it is to run. RecordError where its file is broken."""
-    record = None if overwrite == "always" else store.find(job)
+    if overwrite == "always" or (overwrite == "only-missing" and store.is_superseded(job)):
+        return None
+    record = store.find(job)
     if record is not None and record.training.status == "partial" and overwrite == "only-missing":
         return None
     return record
@@ -115,6 +117,7 @@ def _partial(record: Record) -> str:
 def _data_faults(tasks: Iterable[Task], report: RunDisplay) -> Iterator[tuple[str, str]]:
     """(a task's name, what is wrong with its data); loads, and where need be downloads, each once."""
     from mae_bench.data import load_data
+    from mae_bench.data.download import FOLDER_VARIABLE, data_folder
 
     for task in {task.name: task for task in tasks}.values():
         stage = f"data of {task.name}"
@@ -124,16 +127,29 @@ def _data_faults(tasks: Iterable[Task], report: RunDisplay) -> Iterator[tuple[st
         except MaeBenchError as error:
             yield task.name, str(error)
         except Exception as error:
-            yield task.name, f"the data of task {task.name} cannot be loaded ({describe(error)})."
+            yield (
+                task.name,
+                f"the data of task {task.name} cannot be loaded ({describe(error)}); see that what lies in "
+                f"{data_folder()} can be read, or have {FOLDER_VARIABLE} name another folder.",
+            )
         report.progress(stage, 1, 1, "")
 
 
-def _remove_working_directories(jobs: Sequence[Job], store: Store) -> None:
-    """Before any job starts, so that one which an executor starts a second time finds its own checkpoints."""
+def _begin_anew(jobs: Sequence[Job], store: Store) -> None:
+    """Remove the checkpoints, and have the old records count as missing until new ones replace them.
+
+    For all jobs before any starts: one that an executor starts a second time finds its own checkpoints, and a run that
+    is interrupted goes on with "only-missing".
+    """
     for job in jobs:
         folder = store.working_directory(job)
         try:
             if folder.exists():
                 shutil.rmtree(folder)
+            if store.record_path(job).exists():
+                store.supersede(job)
         except OSError as error:
-            raise UsageError(f"the checkpoints in {folder} cannot be removed ({error.strerror}).") from error
+            raise UsageError(
+                f"the checkpoints in {folder} cannot be removed ({error.strerror}); remove that folder yourself, or "
+                "give another store with --output-dir."
+            ) from error

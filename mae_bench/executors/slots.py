@@ -113,19 +113,26 @@ class _Server(threading.Thread):
                 break
             started = time.monotonic()
             try:
-                worker = self._ready_worker()
-                if worker is None:
-                    break
-                reply = worker.run(
-                    {**request, "device": self.slot.device, "place": self.slot.name}, self.timeout_minutes
+                outcome = self._outcome(request)
+            except Exception as error:  # whatever it is: the run waits for a result
+                outcome = (
+                    f"its process cannot be started or understood ({describe(error)}); run it again, with fewer --jobs "
+                    "if this machine has no room for another process."
                 )
-            except OSError as error:  # no further process can be started
-                reply = {"failure": describe(error)}
-            if "failure" in reply:
-                self._stop_worker()
-            outcome = reply.get("failure") or Record.model_validate(reply["record"])
+            if outcome is None:
+                break
             self.results.put(JobResult(job, outcome, time.monotonic() - started))
+            if isinstance(outcome, str):
+                self._stop_worker()
         self._stop_worker()
+
+    def _outcome(self, request: dict[str, Any]) -> Record | str | None:
+        """The job's record, or a sentence about why there is none; None where this thread is asked to stop."""
+        worker = self._ready_worker()
+        if worker is None:
+            return None
+        reply = worker.run({**request, "device": self.slot.device, "place": self.slot.name}, self.timeout_minutes)
+        return reply["failure"] if "failure" in reply else Record.model_validate(reply["record"])
 
     def ask_to_stop(self) -> None:
         """Returns at once; `join` waits."""

@@ -73,7 +73,7 @@ class WorkerProcess:
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
-        if not line:
+        if not line.endswith("\n"):  # it died, and be it in the midst of its reply
             return _failure(_describe_end(self._process.wait()), request)
         reply: dict[str, Any] = json.loads(line)
         return reply
@@ -95,7 +95,7 @@ class WorkerProcess:
 
 def _failure(sentence: str, request: dict[str, Any]) -> dict[str, Any]:
     output = Path(request["working_directory"]) / OUTPUT_FILE
-    return {"failure": f"{sentence}; what it printed is in {output}, and the same command goes on.", "seconds": 0.0}
+    return {"failure": f"{sentence}; what it printed is in {output}; run it again, and it goes on.", "seconds": 0.0}
 
 
 def _describe_end(status: int) -> str:

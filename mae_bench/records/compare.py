@@ -1,6 +1,6 @@
 """Two sets of records, before a change and after it: what got better, what worse. Does not import torch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -74,9 +74,10 @@ def compare(base: Sequence[Record], head: Sequence[Record], tasks: Sequence[Task
     A model is its label; its adapter's source and the engine may differ between the sides, since their change is what
     is judged, but not within one. Protocol, data, bits and precision must agree. Partial records do not count. One that
     was trained elsewhere (`Record.trained`) is another model, and the protocol that trained it must agree too. A metric
-    that base has and head lacks is worse. The tolerances are those of the tasks' files.
+    that base has and head lacks is worse; a model that only one side has is not comparable, since either may hold a
+    part of what the other does. The tolerances are those of the tasks' files.
     """
-    tolerances = {(task.name, preset): own for task in tasks for preset, own in task.tolerances.items()}
+    by_name = {task.name: task for task in tasks}
     before, after = _by_model(base), _by_model(head)
     found: list[Comparison] = []
     for subject in sorted({*before, *after}):
@@ -86,7 +87,7 @@ def compare(base: Sequence[Record], head: Sequence[Record], tasks: Sequence[Task
         if obstacle := _obstacle(old, new):
             found.append(replace(whole, note=obstacle))
         else:
-            found += _compare_metrics(whole, old, new, tolerances.get((task, preset), {}))
+            found += _compare_metrics(whole, old, new, by_name.get(task))
     return found
 
 
@@ -137,9 +138,10 @@ def _conditions(record: Record) -> dict[str, str | None]:
 
 
 def _compare_metrics(
-    whole: Comparison, base: Sequence[Record], head: Sequence[Record], tolerances: Mapping[str, float]
+    whole: Comparison, base: Sequence[Record], head: Sequence[Record], task: Task | None
 ) -> Iterator[Comparison]:
-    """A comparison for every metric with a direction that either side knows of."""
+    """A comparison for every metric with a direction that either side knows of; task: None where it is not known."""
+    tolerances = task.tolerances.get(whole.preset, {}) if task else {}
     named = {name for record in (*base, *head) for name in (*record.metrics, *record.not_supported)}
     for metric in sorted(named, key=board_order):
         direction = metric_kind(metric).direction
@@ -157,7 +159,8 @@ def _compare_metrics(
             verdict: Verdict = "not comparable" if all(diverged) else "better" if diverged[0] else "worse"
             yield replace(one, verdict=verdict, note="; ".join(reason for reason in diverged if reason))
         elif one.tolerance is None or one.base is None or one.head is None:
-            yield replace(one, note=f"the task has no tolerance for it at preset {whole.preset}")
+            lacking = f"the task has no tolerance for it at preset {whole.preset}"
+            yield replace(one, note=lacking if task else f"no task is called {whole.task}; name its file by --tasks")
         else:
             verdict, p_value = judge(one.base, one.head, direction, one.tolerance)
             single = [side for side, records in (("BASE", base), ("HEAD", head)) if len(records) == 1]

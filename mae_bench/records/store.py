@@ -17,6 +17,9 @@ from mae_bench.text import quoted
 
 VERIFICATION_SUFFIX = ".verification.json"
 """Of the file beside a record that says how its rerun came out (`mae_bench.records.verification`); no record."""
+SUPERSEDED_FILE = "superseded"
+"""In a job's working directory, from a run of everything anew: the record beside it is of before that run."""
+_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def read_record(path: Path) -> Record:
@@ -36,9 +39,16 @@ def read_if_record(path: Path) -> Record | None:
 def json_files(folder: Path) -> list[Path]:
     """Every JSON file anywhere under `folder` but verifications, sorted; none where there is no such folder.
 
-    Symbolic links to folders are not followed; those to files are listed, for `read_record` to refuse by name.
+    Not what lies in folders that are named as a key is: they are the working directories of jobs, where a model's own
+    `fit` may keep JSON of any kind. Symbolic links to folders are not followed; those to files are listed, for
+    `read_record` to refuse by name.
     """
-    return sorted(path for path in folder.rglob("*.json") if not path.name.endswith(VERIFICATION_SUFFIX))
+    return sorted(
+        path
+        for path in folder.rglob("*.json")
+        if not path.name.endswith(VERIFICATION_SUFFIX)
+        and not any(_KEY.fullmatch(part) for part in path.relative_to(folder).parent.parts)
+    )
 
 
 def _checked(name: str, content: Any) -> Record:
@@ -95,6 +105,14 @@ class Store:
         """The folder for the checkpoints of `job`, beside its record."""
         return self.record_path(job).with_suffix("")
 
+    def supersede(self, job: Job) -> None:
+        """Note that `job` is to run, though it has a record; that stays readable until `save` replaces it."""
+        write_atomically(self.working_directory(job) / SUPERSEDED_FILE, b"")
+
+    def is_superseded(self, job: Job) -> bool:
+        """Whether the record of `job`, if it has one, is of before a run of everything anew that has not come to it."""
+        return (self.working_directory(job) / SUPERSEDED_FILE).exists()
+
     def _path(self, task: str, preset: str, model: str, key: str) -> Path:
         return self.root / task / preset / model / f"{key}.json"
 
@@ -124,6 +142,7 @@ class Store:
             )
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         write_atomically(path, f"{text}\n".encode())
+        (path.with_suffix("") / SUPERSEDED_FILE).unlink(missing_ok=True)
         return path
 
     def records(self) -> list[Record]:

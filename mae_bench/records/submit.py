@@ -11,10 +11,11 @@ from mae_bench.records.store import Store
 from mae_bench.records.verification import verification_fault, verification_path
 from mae_bench.records.verify import verify
 from mae_bench.report.badges import Badges, read_badges
-from mae_bench.report.html.site import write_site
+from mae_bench.report.html.site import check_site, in_the_way, write_site
 from mae_bench.report.markdown import render_boards
 from mae_bench.task import Task
 
+PAGE = "README.md"
 HEADER = """\
 # Leaderboard
 
@@ -51,13 +52,16 @@ def submit(paths: Sequence[Path], board: Path, tasks: Sequence[Task]) -> SubmitR
     """Check the records at `paths` (files, or folders searched through) and copy them to `<board>/results`.
 
     What is checked is what `verify` checks, with the records on the board in view. One refused record stops the whole
-    submission. A verification of a submitter's own is not copied. RecordError where a record already on the board is
-    broken.
+    submission. A record replaces the one of its key. A verification of a submitter's own is not copied. RecordError
+    where a record already on the board is broken; UsageError where another's file stands in the way of a page. Either
+    is found before anything is written.
     """
     store = Store(board / "results")
-    verification = verify(paths, tasks, store.records())
+    present = store.records()
+    verification = verify(paths, tasks, present)
     if verification.faults:
         return SubmitResult((), verification.faults, None)
+    _check_pages(board, boards([*present, *verification.good], tasks))
     by_name = {task.name: task for task in tasks}
     copied = tuple(_copy(record, store, by_name[record.task.name]) for record in verification.good)
     return SubmitResult(copied, (), render_board_folder(board, tasks))
@@ -71,13 +75,24 @@ def _copy(record: Record, store: Store, task: Task) -> Path:
     return path
 
 
+def _check_pages(board: Path, found: Sequence[Board]) -> None:
+    """UsageError where a file that was not rendered for a board stands in the way of the pages of `found`."""
+    page, title = board / PAGE, HEADER.partition("\n")[0]
+    if page.exists() and not (page.is_file() and page.read_bytes().startswith(f"{title}\n".encode())):
+        raise in_the_way(page)
+    check_site(board, found)
+
+
 def render_board_folder(board: Path, tasks: Sequence[Task]) -> RenderedBoard:
     """Write `<board>/README.md` and the site of `<board>/index.html` anew from the records under `<board>/results`.
 
-    Every record there is checked, once, for its badge. UsageError where another's file stands in the way of the site.
+    Every record there is checked, once, for its badge. UsageError, before anything is written, where another's file
+    stands in the way.
     """
     results = board / "results"
-    found, badges = boards(Store(results).records(), tasks), read_badges(results, tasks)
-    write_atomically(board / "README.md", f"{HEADER}\n{render_boards(found, badges)}".encode())
+    found = boards(Store(results).records(), tasks)
+    _check_pages(board, found)
+    badges = read_badges(results, tasks)
+    write_atomically(board / PAGE, f"{HEADER}\n{render_boards(found, badges)}".encode())
     write_site(board, found, badges, results)
     return RenderedBoard(board, tuple(found), badges)

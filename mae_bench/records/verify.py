@@ -40,8 +40,9 @@ def verify(paths: Sequence[Path], tasks: Sequence[Task], board: Sequence[Record]
     A record is good where `read_record` accepts it; its file is named after its key; its key, its protocol and its data
     are those that the task in `tasks`, this engine and the record's own model give; its numbers are possible
     (`mae_bench.records.plausibility`); and there is no other of the same run, at `paths` or on `board`, the records
-    they are to join. A record of `board` with the same key does not count: it would be replaced. A verification in a
-    folder of `paths` must vouch for the record beside it (`mae_bench.records.verification`).
+    they are to join. A record of `board` with the same key does not count, since it would be replaced, unless it is
+    complete and the new one partial. A verification in a folder of `paths` must vouch for the record beside it
+    (`mae_bench.records.verification`).
     """
     by_name = {task.name: task for task in tasks}
     good: dict[Path, Record] = {}
@@ -171,8 +172,14 @@ def _foreign_training(record: Record, task: Task, tasks: Mapping[str, Task]) -> 
 
 
 def _duplicates(found: Mapping[Path, Record], board: Sequence[Record]) -> list[str]:
-    """A sentence for each record whose run another one is of: with the same key, or by another adapter file."""
-    faults = []
+    """A sentence for each record of a run that another is of: found twice, by another adapter file, or complete."""
+    complete = {record.key for record in board if record.training.status == "complete"}
+    faults = [
+        f"record {record.key}.json is partial, and the board has a complete one of its job, which it would replace; "
+        "leave it out, or run the job to its end."
+        for record in found.values()
+        if record.training.status == "partial" and record.key in complete
+    ]
     keys: dict[str, Record] = {}
     for record in found.values():
         other = keys.setdefault(record.key, record)

@@ -19,6 +19,7 @@ from mae_bench.records.estimate import describe_duration
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store, json_files, read_if_record
 from mae_bench.report.progress import SECONDS_BETWEEN_LINES, RunDisplay
+from mae_bench.text import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,8 +50,7 @@ def describe_progress(progress: JobProgress, now: float) -> JobRow:
         return JobRow(progress.title, "failed", device, note=progress.failure)
     stage = f"{progress.stage} {progress.done}/{progress.total}" if progress.stage else ""
     if progress.is_stale(now):
-        silent = f"stale: silent for {describe_duration(now - progress.updated)}"
-        return JobRow(progress.title, silent, device, stage, progress.note)
+        return JobRow(progress.title, f"stale: {_silence(now - progress.updated)}", device, stage, progress.note)
     left = progress.seconds_left()
     shown = describe_duration(left) if progress.state == "running" and left is not None else ""
     return JobRow(progress.title, progress.state, device, stage, progress.note, shown)
@@ -75,7 +75,7 @@ def job_rows(root: Path, now: float) -> list[JobRow]:
 
 
 def draw(rows: Iterable[JobRow]) -> "Table":
-    """The rows as a table of rich; names are shown as they are, brackets too."""
+    """The rows as a table of rich; names are shown as they are, brackets too, and nothing in them steers a terminal."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -84,7 +84,7 @@ def draw(rows: Iterable[JobRow]) -> "Table":
     for column in COLUMNS:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row.cells))
+        table.add_row(*(Text(printable(cell)) for cell in row.cells))
     return table
 
 
@@ -144,7 +144,7 @@ class JobsLines(_JobsDisplay):
         """A line for each job that runs."""
         for row in self._running():
             left = f", {row.left} left" if row.left else ""
-            self._write(f"  {row.title}, {row.device}: {row.stage} {row.note}".rstrip() + left)
+            self._write(printable(f"  {row.title}, {row.device}: {row.stage} {row.note}".rstrip() + left))
 
     def _report(self) -> None:
         while not self._ended.wait(SECONDS_BETWEEN_LINES):
@@ -178,6 +178,13 @@ class JobsTable(_JobsDisplay):
 
     def _write(self, line: str) -> None:
         self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _silence(seconds: float) -> str:
+    """How long ago the last word was; it may be dated in the future, by a wrong clock or by a forger."""
+    if seconds < 0:
+        return f"dated {describe_duration(-seconds)} in the future"
+    return f"silent for {describe_duration(seconds)}"
 
 
 def _record_row(path: Path) -> JobRow | None:

@@ -7,7 +7,7 @@ from mae_bench.records.aggregate import Board
 from mae_bench.report.badges import NO_BADGES, Badges
 from mae_bench.report.layout import LEGEND, NO_BOARDS, Layout, TextCell, lay_out
 
-ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "@": "&#64;", ":": "&#58;"}
+ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "@": "&#64;", ":": "&#58;", ".": "&#46;"}
 """What a backslash does not disarm everywhere: HTML, GitHub's mathematics, mentions, bare links."""
 
 
@@ -21,7 +21,7 @@ def render_boards(boards: Sequence[Board], badges: Badges = NO_BADGES) -> str:
 def escape(text: str) -> str:
     """`text` so that Markdown shows it as it is, within a paragraph, a list item or a cell of a table."""
     text = re.sub(r"[\\`*~|#!\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", text)
-    return re.sub(r"[&<>$@]|:(?=//)", lambda found: ENTITIES[found[0]], text)
+    return re.sub(r"[&<>$@]|:(?=//)|(?<=[Ww]{3})\.", lambda found: ENTITIES[found[0]], text)
 
 
 def render_layout(layout: Layout) -> str:

@@ -64,6 +64,6 @@ def _next_steps(records: Sequence[Record], copied: Sequence[Path], board: Path) 
         f"  git add {shlex.quote(str(board))}",
         f"  git commit --message {shlex.quote(title)}",
         f"  git push --set-upstream origin {shlex.quote(branch)}",
-        "Reviewers will run, with --model-file for code that is not built in:",
+        "Reviewers will run, with --model-file for code, and --tasks for a task, that is not built in:",
         f"  mae-bench verify {shlex.join(folders)} --rerun",
     ]

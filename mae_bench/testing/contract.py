@@ -9,6 +9,7 @@ from torch import Tensor
 from mae_bench.adapter import Adapter, Loss, NotSupported
 from mae_bench.errors import MaeBenchError, UsageError, describe
 from mae_bench.metrics.answers import ask_importance_terms, ask_posterior, ask_representation
+from mae_bench.records.untrusted import LONGEST_TEXT
 from mae_bench.testing.likelihood import NOISE, group_nlls, mean_and_error
 from mae_bench.testing.subject import (
     FUNCTIONS_OF_X,
@@ -89,7 +90,8 @@ def answers(subject: Subject) -> str:
 
     `importance_terms` three times [B, samples], `posterior` twice [B, D], `encode` [B, D], `loss` a scalar with named
     scalar terms, `reconstruct` [B, C, H, W] and `sample` [count, C, H, W] in [0, 1]: float32 or float64. A model
-    answers at least one of `importance_terms`, `posterior` and `encode`.
+    answers at least one of `importance_terms`, `posterior` and `encode`, and gives its reason to decline another, the
+    message of NotSupported, in one sentence.
     """
     model = subject.build()
     supported: list[str] = []
@@ -98,7 +100,12 @@ def answers(subject: Subject) -> str:
     for question, check in [*checks.items(), *_answer_checks(model, subject.images(1), 1).items()]:
         try:
             check()
-        except NotSupported:
+        except NotSupported as reason:
+            if (length := len(str(reason))) > LONGEST_TEXT:
+                raise Broken(
+                    f"{question} is declined in {length} characters, of which a record keeps {LONGEST_TEXT}; give the "
+                    "reason in one sentence"
+                ) from reason
             continue
         except MaeBenchError as error:
             raise Broken(str(error)) from error

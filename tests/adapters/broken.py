@@ -133,6 +133,17 @@ class Crashing(Sound):
         return self.encoder(x.view(len(x), -1, 5))
 
 
+class LongWinded(Sound):
+    def posterior(self, x):
+        raise NotSupported("no" * 3000)
+
+    def encode(self, x):
+        return self.encoder(x)
+
+    def importance_terms(self, x, samples):
+        return Adapter.importance_terms(self, x, samples)
+
+
 class Silent(Adapter):
     """Answers nothing."""
 

@@ -60,4 +60,45 @@ def test_what_ray_gives_up_is_a_sentence(job, tmp_path):
 
     ray = SimpleNamespace(get=get, exceptions=SimpleNamespace(RayError=LookupError))
     result = OnRay(ray, 0.0, 1.0)._result(job, "reference", Store(tmp_path))
-    assert result.outcome == "Ray gave it up (LookupError: the node died); the same command goes on."
+    assert result.outcome == "Ray gave it up (LookupError: the node died); run it again, and it goes on."
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("reason", "cannot be stored (a text in it has 5000 characters"),
+        ("version", "its record cannot be saved (ValidationError"),
+        ("store", "its record cannot be saved (NotADirectoryError"),
+    ],
+)
+def test_a_record_that_cannot_be_saved_fails_its_job_alone(job, record_of, tmp_path, fault, said):
+    record = record_of(job, not_supported={"mpd": "x" * 5000} if fault == "reason" else {})
+    content = record.content() | ({"of_another_version": 1} if fault == "version" else {})
+    if fault == "store":
+        (tmp_path / "digits").touch()
+    reply = {"record": content, "seconds": 1.0, "shared": False}
+    ray = SimpleNamespace(get=lambda reference: reply, exceptions=SimpleNamespace(RayError=LookupError))
+    outcome = OnRay(ray, 0.0, 1.0)._result(job, "reference", Store(tmp_path)).outcome
+    assert said in outcome
+    assert outcome.endswith((" run it again.", "change what the adapter is given or says."))
+
+
+@pytest.mark.parametrize(
+    ("address", "variable", "named"),
+    [
+        (None, "", "the Ray cluster of this machine cannot"),
+        (None, "head:1", "at head:1 cannot"),
+        ("auto", "", "at auto cannot"),
+    ],
+)
+def test_a_cluster_that_cannot_be_reached_is_named_with_a_remedy(monkeypatch, address, variable, named):
+    def init(**settings):
+        raise ConnectionError("refused")
+
+    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setenv("RAY_ADDRESS", variable)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    with pytest.raises(UsageError, match=r"cannot be reached \(ConnectionError: refused\); correct --address") as error:
+        connect(address)
+    assert named in str(error.value)

@@ -130,6 +130,45 @@ def test_only_a_run_of_everything_anew_drops_the_checkpoint(*, run, jobs, store,
     assert checkpoint.exists() == kept
 
 
+def test_a_run_of_everything_anew_outlives_faulty_data(*, run, jobs, store, execution, record_of, monkeypatch):
+    """The jobs that did not run are still to run, for every strategy but the one that keeps all records."""
+    for job in jobs:
+        store.save(record_of(job))
+
+    def fail(task):
+        raise OSError("no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mae_bench.data, "load_data", fail)
+        summary = run(jobs, "always")
+    assert kinds(summary) == [[], [], ["mae", "vlae", "odd"]]
+    assert summary.failed[0][1].startswith("the data of task digits cannot be loaded (OSError: no space); see that")
+    assert kinds(run(jobs, "never")) == [[], ["mae", "vlae", "odd"], []]
+    assert kinds(run(jobs)) == [["mae", "vlae", "odd"], [], []]
+    assert kinds(run(jobs)) == [[], ["mae", "vlae", "odd"], []]
+
+
+def test_a_broken_record_does_not_stop_the_run_that_goes_on(run, jobs, store, execution):
+    path = store.record_path(jobs[0])
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    execution.faults["mae"] = TrainingError("no.")
+    run(jobs[:1], "always")
+    execution.faults.clear()
+    assert kinds(run(jobs[:1])) == [["mae"], [], []]
+
+
+def test_checkpoints_that_cannot_be_removed_are_named_with_a_remedy(run, jobs, store, monkeypatch):
+    store.working_directory(jobs[0]).mkdir(parents=True)
+
+    def refuse(folder):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    with pytest.raises(UsageError, match=r"cannot be removed \(Permission denied\); remove that folder yourself, or"):
+        run(jobs[:1], "always")
+
+
 def test_partial_records_are_counted_and_said(run, jobs, execution):
     execution.status = "partial"
     assert run(jobs[:2], max_minutes=1.0).partial == 2
@@ -168,7 +207,7 @@ def test_an_unexpected_exception_is_one_line_and_its_traceback_a_file_until_the_
     [
         (
             OSError(errno.ENOSPC, "No space left on device"),
-            "the store cannot be written to (No space left on device); make room, and the same command goes on.",
+            "the store cannot be written to (No space left on device); make room and run it again, and it goes on.",
         ),
         (OSError(errno.EIO, "I/O error"), "OSError: [Errno 5] I/O error (its traceback could not be written)"),
     ],

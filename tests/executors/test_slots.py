@@ -1,12 +1,14 @@
-"""Slots and the processes behind them; what happens when those die is in tests/faults."""
+"""Slots and the processes behind them; real jobs whose processes die are in tests/faults."""
 
 import io
+import queue
+import threading
 
 import pytest
 import torch
 
 from mae_bench.errors import UsageError
-from mae_bench.executors import JobSettings, slots
+from mae_bench.executors import JobSettings, slots, worker_process
 from mae_bench.executors.run import run_jobs
 from mae_bench.executors.slots import Slots, plan_slots
 from mae_bench.executors.worker import OUTPUT_FILE
@@ -71,6 +73,53 @@ def test_a_device_that_is_not_there(machine, device):
 def test_without_a_gpu_auto_is_the_cpu(machine):
     machine(gpus=0, cores=2)
     assert [slot.name for slot in plan_slots("auto", 2)] == ["cpu", "cpu"]
+
+
+@pytest.fixture
+def outcomes(digits_task, tmp_path):
+    """`outcomes()`: what two jobs in one slot come to, each within a minute; a run that waits for ever fails."""
+    jobs = plan(resolve_models("vlae"), [digits_task], "smoke", [0, 1])
+
+    def outcomes():
+        found = queue.SimpleQueue()
+
+        def run():
+            for result in Slots(plan_slots("cpu", 1)).run(jobs, Store(tmp_path), JobSettings(), report=None):
+                found.put(result.outcome)
+
+        threading.Thread(target=run, daemon=True).start()
+        return [found.get(timeout=60) for _ in jobs]
+
+    return outcomes
+
+
+@pytest.mark.parametrize(
+    ("last_deed", "said"),
+    [
+        ("""os.write(1, b'{"record": {"sch'); os.kill(os.getpid(), 9)""", "its process was killed (SIGKILL)"),
+        ("""os.write(1, b'{"record": {}'); sys.exit(3)""", "its process ended with status 3"),
+        ("""os.write(1, b'nonsense\\n')""", "its process cannot be started or understood (JSONDecodeError"),
+        ("""os.write(1, b'{"record": {}}\\n')""", "its process cannot be started or understood (ValidationError"),
+        ("""os.write(1, b'{}\\n')""", "its process cannot be started or understood (KeyError"),
+    ],
+)
+def test_a_process_that_dies_in_the_midst_of_its_reply_or_babbles_fails_its_job_alone(
+    *, outcomes, monkeypatch, last_deed, said
+):
+    monkeypatch.setattr(worker_process, "_START", f"import os, sys; sys.stdin.readline(); {last_deed}")
+    for outcome in outcomes():
+        assert said in outcome
+        assert "run it again" in outcome
+
+
+def test_a_process_that_cannot_be_started_is_said_with_a_remedy(outcomes, monkeypatch):
+    def refuse(environment):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(slots, "WorkerProcess", refuse)
+    for outcome in outcomes():
+        assert "Resource temporarily unavailable" in outcome
+        assert "fewer --jobs" in outcome
 
 
 SHOUTING = '''

@@ -184,6 +184,7 @@ def test_a_metric_without_tolerance_or_direction(make_record, task):
     assert "no tolerance for it at preset small" in found[1].note
     (unknown,) = compare([make_record()], [make_record()], [])
     assert unknown.verdict == "not comparable"
+    assert unknown.note == "no task is called digits; name its file by --tasks"
 
 
 def test_one_seed_is_marked(make_record, task):
@@ -258,3 +259,35 @@ def test_the_verb_writes_its_files():
     root = ElementTree.parse("report/junit.xml").getroot()
     failed = {(case.attrib["name"]) for case in root.iter("testcase") if case.find("failure") is not None}
     assert failed == {"nll", "bits_per_dim", "negative_elbo"}
+
+
+@pytest.mark.usefixtures("sides")
+def test_a_model_that_head_lacks_is_no_regression_and_the_help_says_so():
+    (path,) = {path.parent for path in Path("same").rglob("*.json") if path.parent.name == "vlae"}
+    result = call("base", str(path), "--fail-on-regression")
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1] == "0 better, 0 worse, 21 same, 1 not comparable"
+    assert "mae: all metrics: no complete record in HEAD" in " ".join(result.output.split())
+    assert "model that one side lacks is not comparable" in " ".join(call("--help").output.split())
+
+
+def test_a_task_of_a_file_is_compared_verified_and_submitted_with_that_file(honest_record, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (content_folder("tasks") / "digits.toml").read_text(encoding="utf-8")
+    Path("mine.toml").write_text(re.sub(r'^name = "digits"', 'name = "mine"', text, flags=re.MULTILINE))
+    Store(Path("results")).save(honest_record(of=load_task(Path("mine.toml"))))
+    known = Store(Path("known")).save(honest_record())
+    for arguments, words in (
+        (["compare", "results", "results", "--fail-on-regression"], "nothing in results and results"),
+        (["verify", "results"], "known task"),
+        (["submit", "results", "--to", "board"], "known task"),
+    ):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 1 and words in result.output
+        result = CliRunner().invoke(main, [*arguments, "--tasks", "mine.toml"])
+        assert result.exit_code == 0, result.output
+        assert CliRunner().invoke(main, [*arguments, "--tasks", "absent.toml"]).exit_code == 2
+    assert CliRunner().invoke(main, ["verify", "results", str(known), "--tasks", "mine.toml"]).exit_code == 0
+    assert CliRunner().invoke(main, ["submit", str(known), "--to", "board", "-t", "mine.toml"]).exit_code == 0
+    page = Path("board/README.md").read_text(encoding="utf-8")
+    assert "## digits, preset small" in page and "## mine, preset small" in page

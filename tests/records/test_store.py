@@ -70,6 +70,19 @@ def test_json_without_metrics_is_no_record(saved, tmp_path):
     assert "not a record" in message_of(tmp_path / "list.json")
 
 
+def test_what_a_model_keeps_in_its_working_directory_is_no_record(saved, make_record, tmp_path):
+    """Beside a record, and before there is one; a record of any other name, in any other folder, is found."""
+    other = Store(tmp_path).save(make_record(seed=1))
+    for folder in (saved.with_suffix(""), tmp_path / "digits" / "small" / "mine" / ("b" * 64)):
+        (folder / "fit").mkdir(parents=True)
+        (folder / "log.json").write_text('{"loss": NaN}')
+        (folder / "fit" / "best.json").write_text('{"metrics": {"accuracy": 1}}')
+    renamed = tmp_path / "digits" / "small" / ("c" * 63)
+    renamed.mkdir()
+    other.rename(renamed / "renamed.json")
+    assert [record.seed for record in Store(tmp_path).records()] == [1, 0]
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", '{"metrics": NaN}', '{"metrics": -Infinity}', '{"metrics": {}, "metrics": {}}', "[" * 100_000],
@@ -140,6 +153,18 @@ def test_half_a_surrogate_pair(saved):
 def test_a_changed_record_is_refused(saved, change):
     edit(saved, change)
     assert "changed after it was written" in message_of(saved)
+
+
+def test_a_superseded_record_stays_until_it_is_replaced(make_record, job, tmp_path):
+    store = Store(tmp_path)
+    store.save(make_record())
+    assert not store.is_superseded(job)
+    store.supersede(job)
+    assert store.is_superseded(job) and store.records() == [store.find(job)]
+    store.save(make_record(seed=1))
+    assert store.is_superseded(job)
+    store.save(make_record())
+    assert not store.is_superseded(job)
 
 
 def test_find_says_how_to_go_on(saved, job, tmp_path):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 import mae_bench.records.verify
-from mae_bench.errors import RecordError
+from mae_bench.errors import RecordError, UsageError
 from mae_bench.records.schema import seal
 from mae_bench.records.store import Store
 from mae_bench.records.submit import render_board_folder, submit
@@ -158,6 +158,43 @@ def test_a_broken_board_is_named_before_anything_changes(results, digits_task, t
     with pytest.raises(RecordError, match=r"broken\.json"):
         submit([results.root], board, [digits_task])
     assert contents(board) == before
+
+
+@pytest.mark.parametrize("name", ["README.md", "index.html", "site", "site/files.txt", "site/assets/board.js"])
+def test_a_strangers_file_is_neither_overwritten_nor_half_a_submission_left(results, digits_task, tmp_path, name):
+    board = tmp_path / "board"
+    (board / name).parent.mkdir(parents=True)
+    (board / name).write_text("# My thesis\n\nfive years of notes\n")
+    before = contents(board)
+    with pytest.raises(UsageError, match=f"{name} is there already and was not written by mae-bench"):
+        submit([results.root], board, [digits_task])
+    with pytest.raises(UsageError, match=f"{name} is there already"):
+        render_board_folder(board, [digits_task])
+    assert contents(board) == before
+
+
+def test_a_page_of_the_new_records_alone_can_be_in_the_way(results, honest_record, digits_task, tmp_path):
+    board = tmp_path / "board"
+    submit([results.root], board, [digits_task])
+    (board / "site" / "digits-v2-smoke").write_text("mine")
+    before = contents(board)
+    more = Store(tmp_path / "more").save(honest_record(preset="smoke"))
+    with pytest.raises(UsageError, match="digits-v2-smoke is there already"):
+        submit([more], board, [digits_task])
+    assert contents(board) == before
+
+
+def test_a_partial_record_never_replaces_a_complete_one(honest_record, digits_task, tmp_path):
+    board = tmp_path / "board"
+    whole, cut = honest_record(), honest_record(nll=21.0, training={"status": "partial", "reason": "time"})
+    assert whole.key == cut.key
+    first, second = Store(tmp_path / "first").save(cut), Store(tmp_path / "second").save(whole)
+    for path in (first, second, second):
+        assert submit([path], board, [digits_task]).refused == ()
+    before = contents(board)
+    (refused,) = submit([first], board, [digits_task]).refused
+    assert first.name in refused and "is partial, and the board has a complete one of its job" in refused
+    assert contents(board) == before and Store(board / "results").records() == [whole]
 
 
 def test_a_board_without_records_can_be_rendered(digits_task, tmp_path):

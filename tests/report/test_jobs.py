@@ -90,6 +90,27 @@ def test_a_record_counts_whatever_an_old_run_said_last(jobs, store, says, record
     assert [row.state for row in job_rows(store.root, NOW)] == ["done"]
 
 
+def test_a_word_from_the_future_is_not_believed(jobs, store, says):
+    says(jobs[0], "running", updated=NOW + 400, **TRAINING)
+    assert [row.state for row in job_rows(store.root, NOW)] == ["stale: dated 7 min in the future"]
+
+
+def test_what_strangers_wrote_does_not_steer_the_terminal(jobs, store, says, make_record, monkeypatch):
+    monkeypatch.setattr(jobs_module.time, "time", lambda: NOW)
+    hostile = "\x1b]0;owned\x07\x1b[2J\u202e\r\n"
+    says(jobs[0], "running", device=hostile, host=hostile, stage=hostile, note=hostile)
+    says(jobs[1], "failed", failure=hostile)
+    store.save(make_record("mae", params={"a": hostile}))
+    terminal, log = Terminal(), io.StringIO()
+    Console(file=terminal, width=1000, color_system=None).print(draw(job_rows(store.root, NOW)))
+    with jobs_display(jobs, store, log) as display:
+        display.write_running()
+    for text in (terminal.getvalue(), log.getvalue()):
+        assert r"\x1b]0;owned" in text
+        assert all(character.isprintable() or character == "\n" for character in text)
+    assert len(log.getvalue().splitlines()) == 1
+
+
 def test_an_empty_folder_has_no_jobs(tmp_path):
     assert job_rows(tmp_path, NOW) == []
 

@@ -37,6 +37,11 @@ BROKEN = [
     ("Logits", "answers", r"reconstruct\(x\) of 4 returned values outside \[0, 1\]"),
     ("FlatSamples", "answers", r"sample\(3\) returned torch.float32 \[3, 64\]"),
     ("Crashing", "answers", r"encode\(x\) of 4 raised RuntimeError: .*mend the adapter"),
+    (
+        "LongWinded",
+        "answers",
+        r"posterior\(x\) of 4 is declined in 6000 characters, of which a record keeps 4000; give",
+    ),
     ("Silent", "answers", "answers none of importance_terms, posterior and encode"),
     ("OwnGenerator", "determinism", r"importance_terms\(x, 3\)\.log_\w+ differs when asked again under the same seed"),
     ("DrawnRepresentation", "determinism", r"encode\(x\) changes with the seed"),

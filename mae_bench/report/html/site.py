@@ -1,13 +1,14 @@
 """The files of a site, written so that what is not the site's own is neither overwritten nor removed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
 from mae_bench.atomic import write_atomically
 from mae_bench.errors import UsageError
 from mae_bench.records.aggregate import Board
-from mae_bench.report.badges import Badges
+from mae_bench.report.badges import NO_BADGES, Badges
 from mae_bench.report.html.model_page import render_model
 from mae_bench.report.html.pages import ASSETS, INDEX, board_address, labels, model_address, render_board, render_index
 
@@ -21,15 +22,10 @@ def write_site(folder: Path, boards: Sequence[Board], badges: Badges, results: P
 
     Files of an earlier site that do not belong any more are removed. Where the records lie in `results` within
     `folder`, pages link to them. The same records give the same bytes. UsageError, before anything is written, where a
-    file stands in the way that no earlier site listed.
+    file stands in the way that no earlier site listed (`check_site`).
     """
-    pages = render_site(boards, badges, _within(folder, results))
-    earlier = _listed(folder)
-    for name in pages:
-        if name not in earlier and (folder / name).exists():
-            raise UsageError(
-                f"{folder / name} is there already and was not written by mae-bench; give another folder or move it."
-            )
+    check_site(folder, boards)
+    earlier, pages = _listed(folder), render_site(boards, badges, _within(folder, results))
     # Listed before they are written: an interrupted site owns all that it left behind.
     write_atomically(folder / LISTING, _listing({*earlier, *pages}))
     for name, content in pages.items():
@@ -42,15 +38,38 @@ def write_site(folder: Path, boards: Sequence[Board], badges: Badges, results: P
 
 def render_site(boards: Sequence[Board], badges: Badges, records: Path | None = None) -> dict[str, bytes]:
     """Every file of the site but its listing, by its path in the folder. records: the folder that pages link to."""
-    pages = {INDEX: render_index(boards, badges)}
-    for board in boards:
-        pages[board_address(board)] = render_board(board, badges)
-        for label in labels(board):
-            pages[model_address(board, label)] = render_model(board, label, badges, records)
     assets = files("mae_bench.report.html") / "assets"
-    return {name: page.encode() for name, page in pages.items()} | {
+    return {name: page().encode() for name, page in _pages(boards, badges, records).items()} | {
         f"{ASSETS}/{name}": assets.joinpath(name).read_bytes() for name in ASSET_FILES
     }
+
+
+def check_site(folder: Path, boards: Sequence[Board]) -> None:
+    """UsageError where a file stands in the way of the site of `boards` that no earlier site listed."""
+    earlier = _listed(folder)
+    ours = {*earlier, LISTING} if earlier else set()
+    for name in (*_pages(boards), *(f"{ASSETS}/{name}" for name in ASSET_FILES), LISTING):
+        path = folder / name
+        there = next(place for place in (path, *path.parents) if place.exists())
+        if not (there.is_dir() if there != path else path.is_file() and name in ours):
+            raise in_the_way(there)
+
+
+def in_the_way(path: Path) -> UsageError:
+    """The refusal to replace what stands at `path`."""
+    return UsageError(f"{path} is there already and was not written by mae-bench; give another folder or move it.")
+
+
+def _pages(
+    boards: Sequence[Board], badges: Badges = NO_BADGES, records: Path | None = None
+) -> dict[str, Callable[[], str]]:
+    """Every page, by its path in the folder, with what renders it."""
+    pages: dict[str, Callable[[], str]] = {INDEX: partial(render_index, boards, badges)}
+    for board in boards:
+        pages[board_address(board)] = partial(render_board, board, badges)
+        for label in labels(board):
+            pages[model_address(board, label)] = partial(render_model, board, label, badges, records)
+    return pages
 
 
 def _within(folder: Path, results: Path) -> Path | None:
