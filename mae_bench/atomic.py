@@ -12,8 +12,8 @@ _ABANDONED_SECONDS = 3600.0
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to `path` so that a reader, or a crash at any moment, meets the old file or the new one, whole.
 
-    A temporary file in the same folder is forced to disk and renamed. Missing folders are made. An OSError names `path`,
-    not the temporary file.
+    A temporary file in the same folder is forced to disk and renamed. Missing folders are made. An OSError names
+    `path`, not the temporary file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
