@@ -94,9 +94,9 @@ def test_published_runs_of_two_seeds_agree_as_if_trained_anew():
     runs = {}
     for record in Store(PUBLISHED).records():
         runs.setdefault((record.task.name, model_label(record.model.name, record.model.params)), []).append(record)
-    tasks = {task.name: task for task in TASKS}
-    pairs = [(task, *pair) for (task, _), own in runs.items() for pair in combinations(own, 2)]
-    assert len(pairs) == 21
+    tasks = {task.name: task for task in TASKS if "small" in task.tolerances}
+    pairs = [(task, *pair) for (task, _), own in runs.items() if task in tasks for pair in combinations(own, 2)]
+    assert {task for task, *_ in pairs} == set(tasks)
     for task, one, other in pairs:
         verification = compare_with_rerun(one, other, ANEW, tasks[task])
         assert verification.agrees, {name: c for name, c in verification.compared.items() if not c.agrees}
