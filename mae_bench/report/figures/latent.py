@@ -89,7 +89,7 @@ def arrange(answers: Sequence[Answer]) -> list[list[tuple[str, Answer | None]]]:
     """Rows of (panel title, answer or None): the first as in the paper's figure, then MAE, a gamma a row and an eta a
     column, then all others, three a row.
 
-    The grid has the values of the paper where any model lies on it, and all values that the models have.
+    The grid has all values that the models have, and those of the paper where several models lie on it.
     """
     places = {place: answer for answer in answers if (place := grid_place(answer.model.row))}
     in_first_row = {
@@ -99,7 +99,7 @@ def arrange(answers: Sequence[Answer]) -> list[list[tuple[str, Answer | None]]]:
     rows: list[list[tuple[str, Answer | None]]] = [
         [(answer.model.title if answer else name, answer) for name, answer in in_first_row.items()]
     ]
-    on_paper = any(eta in ETAS and gamma in GAMMAS for eta, gamma in places)
+    on_paper = sum(eta in ETAS and gamma in GAMMAS for eta, gamma in places) > 1
     etas = sorted({eta for eta, _ in places} | set(ETAS if on_paper else ()))
     gammas = sorted({gamma for _, gamma in places} | set(GAMMAS if on_paper else ()))
     rows += [[(f"MAE η={eta}, γ={gamma}", places.get((eta, gamma))) for eta in etas] for gamma in gammas]

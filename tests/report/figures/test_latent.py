@@ -39,15 +39,20 @@ def test_the_arrangement_is_that_of_the_paper(arranged):
 
 
 def test_missing_places_keep_their_names(arranged):
-    rows = arranged("mae,vlae")
+    rows = arranged("mae,mae[eta=2.0],vlae")
     assert rows[0] == [
         ("ResNet VAE", None),
         ("VLAE without free bits", None),
         ("VLAE with free bits 0.01", "vlae[free_bits=0.01]"),
     ]
     assert [[title for title, _ in row] for row in rows[1:]] == PAPER_GRID
-    assert [label for row in rows[1:] for _, label in row if label] == ["mae[diversity=paper,eta=1.0,gamma=0.5]"]
+    labels = [label for row in rows[1:] for _, label in row if label]
+    assert labels == ["mae[diversity=paper,eta=1.0,gamma=0.5]", "mae[diversity=paper,eta=2.0,gamma=0.5]"]
     assert rows[2][1][1] is not None
+
+
+def test_one_model_on_the_grid_of_the_paper_stands_alone(arranged):
+    assert arranged("mae,vlae")[1:] == [[("MAE η=1.0, γ=0.5", "mae[diversity=paper,eta=1.0,gamma=0.5]")]]
 
 
 def test_a_grid_away_from_the_papers_has_its_own_values(arranged):
