@@ -56,7 +56,9 @@ def test_each_is_made_of_the_specified_parts(preset):
 
 def test_parameters_in_brackets_reach_the_objective():
     mae = build('mae[eta=2.0,gamma=0.25,diversity="mean"]')
-    assert (mae.objective.eta, mae.objective.gamma, mae.objective.diversity) == (2.0, 0.25, mean_diversity_loss)
+    assert (mae.objective.eta, mae.objective.gamma) == (2.0, 0.25)
+    posteriors = torch.randn(4, 3), torch.zeros(4, 3)
+    assert mae.objective.diversity(*posteriors) == mean_diversity_loss(*posteriors, eta=2.0)
     assert build("vlae[free_bits=0.5]").objective.least_kl == 12.5
     assert build("vlae[free_bits=0]").objective.least_kl == -float("inf")
 
