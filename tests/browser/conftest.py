@@ -37,11 +37,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every page there is: the published boards; one with hostile, partial and foreign rows; verified rows."""
     folder = tmp_path_factory.mktemp("site")
     published = Store(PUBLISHED).records()
-    hostile = Store(HOSTILE).records()
     task = load_task(content_folder("tasks") / "digits.toml")
+    hostile = [_changed(record, task={"version": task.version}) for record in Store(HOSTILE).records()]
     protocol = {"protocol": task.resolved("small")}
-    cut = [_changed(published[0], training={"status": "partial", "reason": "stopped by --max-minutes"}, seed=7)]
-    foreign = [_changed(published[0], precision="float16", **protocol)]
+    digits = next(record for record in published if record.task.name == task.name)
+    cut = [_changed(digits, training={"status": "partial", "reason": "stopped by --max-minutes"}, seed=7)]
+    foreign = [_changed(digits, precision="float16", **protocol)]
     everything = [*published, *hostile, *cut, *foreign]
     hashes = frozenset(record.record_hash for record in published)
     verified = frozenset(record.record_hash for record in published if record.model.name == "mae")

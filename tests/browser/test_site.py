@@ -1,21 +1,23 @@
 """The site as a reader meets it: by mouse, by keyboard, on a phone, with and without JavaScript."""
 
 import re
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-MNIST = "site/mnist-v1-small/index.html"
-DIGITS = "site/digits-v2-small/index.html"
+from mae_bench.registry import known_tasks
+
+VERSIONS = {task.name: task.version for task in known_tasks()}
+MNIST = f"site/mnist-v{VERSIONS['mnist']}-small/index.html"
+DIGITS = f"site/digits-v{VERSIONS['digits']}-small/index.html"
 COLUMNS = {"KNN 100": "higher", "NLL": "lower", "KL": "none"}
 
 
 def kinds_of_page(site):
     """One address of every kind of page, the page of a hostile model and that of two kinds of run among them."""
-    hostile = sorted(site.glob("site/digits-v2-small/*.html"), key=lambda path: len(path.read_bytes()))
-    model = next(site.glob("site/mnist-v1-small/vlae-*.html"))
+    hostile = sorted(site.joinpath(DIGITS).parent.glob("*.html"), key=lambda path: len(path.read_bytes()))
+    model = next(site.joinpath(MNIST).parent.glob("vlae-*.html"))
     return [
         "index.html",
         MNIST,
@@ -52,12 +54,14 @@ def test_the_first_click_sorts_best_first_the_second_worst_first_the_third_resto
     page = open_page(MNIST)
     cell, place = heading(page, title)
     ranking, order = column(page, 0), kinds(page)
+    measured = numbers(column(page, place))
+    assert len(measured) > 3
     descending_first = COLUMNS[title] == "higher"
     for descending in (descending_first, not descending_first):
         cell.locator(".dt-column-order").click()
         expect(cell).to_have_attribute("aria-sort", "descending" if descending else "ascending")
         values = numbers(column(page, place))
-        assert len(values) == 4 and values == sorted(values, reverse=descending)
+        assert values == sorted(measured, reverse=descending)
         reported = column(page, place, "reported")
         found = numbers(reported)
         assert found and found == sorted(found, reverse=descending)
@@ -85,20 +89,20 @@ def test_rows_that_are_not_ranked_stay_apart_and_say_why(open_page):
 
 def test_filtering_by_text_and_by_kind(open_page):
     page = open_page(MNIST)
-    count = page.locator("#count")
-    assert count.inner_text() == "22 of 22 rows shown"
+    count, rows = page.locator("#count"), page.locator("#board tbody tr").count()
+    assert count.inner_text() == f"{rows} of {rows} rows shown"
     page.get_by_label("Filter rows").fill("vlae")
     assert all("vlae" in row.lower() for row in page.locator("#board tbody th").all_inner_texts())
-    assert count.inner_text() == "5 of 22 rows shown"
+    assert count.inner_text() == f"5 of {rows} rows shown"
     page.get_by_label("Hide reported rows").check()
     assert kinds(page) == ["ranked", "ranked"]
     page.get_by_label("Filter rows").fill("verified")
-    assert [label.split("[")[0] for label in column(page, 0)] == ["mae"]
+    assert {label.split("[")[0] for label in column(page, 0)} == {"mae"}
     page.get_by_label("Filter rows").fill("no such row")
-    assert count.inner_text() == "0 of 22 rows shown"
+    assert count.inner_text() == f"0 of {rows} rows shown"
     page.get_by_label("Hide reported rows").uncheck()
     page.get_by_label("Filter rows").fill("")
-    assert count.inner_text() == "22 of 22 rows shown"
+    assert count.inner_text() == f"{rows} of {rows} rows shown"
 
 
 def test_sorting_by_keyboard(open_page):
@@ -115,7 +119,7 @@ def test_sorting_by_keyboard(open_page):
         page.keyboard.press("Enter")
         expect(cell).to_have_attribute("aria-sort", direction)
     values = numbers(column(page, place))
-    assert len(values) == 4 and values == sorted(values, reverse=True)
+    assert len(values) > 3 and values == sorted(values, reverse=True)
 
 
 def test_the_first_stop_of_the_keyboard_skips_to_the_content(open_page):
@@ -194,8 +198,9 @@ def test_models_stay_in_sight_while_the_table_scrolls(open_page):
 
 
 def test_without_javascript_all_is_there(open_page):
-    page = open_page(MNIST, java_script_enabled=False)
-    assert page.locator("#board tbody tr").count() == 22 and page.locator("figure svg[role=img]").count() == 4
+    with_it, page = open_page(MNIST), open_page(MNIST, java_script_enabled=False)
+    for part in ("#board tbody tr", "figure svg[role=img]"):
+        assert page.locator(part).count() == with_it.locator(part).count() > 3
     assert not page.locator("#controls").is_visible()
 
 
@@ -206,7 +211,7 @@ def test_hostile_text_is_text(open_page, site):
     assert (
         page.locator("#board img, #board iframe, #board script, #board tbody [onerror], #board [onclick]").count() == 0
     )
-    for path in Path(site).glob("site/digits-v2-small/*.html"):
+    for path in site.joinpath(DIGITS).parent.glob("*.html"):
         page = open_page(path.relative_to(site).as_posix())
         assert (
             page.locator("script:not([src]), img, iframe, [style], [onerror]").count() == 0 or path.name == "index.html"
