@@ -31,6 +31,8 @@ RESTARTS = 5
 """Of one job, by Ray, after its node or its Ray worker is gone. A job that fails or kills its own process has none."""
 SECONDS_TO_ANSWER = 10.0
 """For the head of the cluster; Ray itself would try for minutes."""
+SECONDS_TO_STOP = GRACE_SECONDS - 2
+"""For cancelled jobs to end, before Ray itself is shut down, which takes its time of the ten seconds too."""
 STORE_IDENTITY = ".store"
 """In the store's root: a random text by which a node sees whether it shares that folder with the driver."""
 
@@ -69,7 +71,7 @@ class OnRay:
             for reference in pending:
                 ray.cancel(reference)
             if pending:
-                ray.wait(list(pending), num_returns=len(pending), timeout=GRACE_SECONDS + 1)
+                ray.wait(list(pending), num_returns=len(pending), timeout=SECONDS_TO_STOP)
             ray.shutdown()
 
     def _result(self, job: Job, reference: Any, store: Store) -> JobResult:
