@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mae_bench.cli_jobs import run_and_report
+from mae_bench.cli_jobs import model_files_option, run_and_report
 from mae_bench.executors import JobSettings
 
 
@@ -12,13 +12,7 @@ from mae_bench.executors import JobSettings
 @click.argument("checkpoints", metavar="CHECKPOINT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-t", "--tasks", required=True, help="Names, or paths of TOML files: whose protocols score the model.")
 @click.option("--preset", default="small", show_default=True, help="Of those tasks: smoke, small, paper.")
-@click.option(
-    "--model-file",
-    "model_files",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The adapter file of a model that is neither built in nor installed; may be repeated.",
-)
+@model_files_option
 @click.option("--device", default="auto", show_default=True, help="auto (CUDA if there is a GPU), cpu, cuda, cuda:1.")
 @click.option(
     "-o",

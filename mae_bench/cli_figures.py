@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mae_bench.cli_jobs import ARGUMENTS
+from mae_bench.cli_jobs import ARGUMENTS, model_files_option
 from mae_bench.errors import UsageError
 from mae_bench.report.figures import FIGURES
 
@@ -39,13 +39,7 @@ from mae_bench.report.figures import FIGURES
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The store that has the checkpoints; RESULTS, unless given.",
 )
-@click.option(
-    "--model-file",
-    "model_files",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The adapter file of models that are neither built in nor installed; may be repeated.",
-)
+@model_files_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1.")
 @click.pass_context
 def figures(

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +21,14 @@ ARGUMENTS = "mae_bench.arguments"
 OVERWRITE_OPTION = "--overwrite-strategy"
 SECONDS_TO_END = 9.5
 """After a signal, for the processes of the jobs, which take `interruption.GRACE_SECONDS`, and then this one."""
+
+model_files_option = click.option(
+    "--model-file",
+    "model_files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The adapter file of models that are neither built in nor installed; may be repeated.",
+)
 
 
 def run_and_report(
