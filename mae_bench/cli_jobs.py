@@ -51,13 +51,14 @@ def run_and_report(
     one_process = isinstance(executor, InProcess)
     display = run_display(len(jobs), sys.stderr) if one_process else jobs_display(jobs, store, sys.stderr)
     command = command_that_goes_on(context.meta[ARGUMENTS], overwrite)
+    advice = f"interrupted; this goes on from the last checkpoints:\n  {command}\n"
     try:
-        with interruption.stops_on_signals(SECONDS_TO_END), display as report:
+        with interruption.stops_on_signals(SECONDS_TO_END, advice), display as report:
             summary = run_jobs(
                 jobs, store, executor, settings, overwrite=overwrite, exit_on_error=exit_on_error, report=report
             )
     except KeyboardInterrupt as error:
-        click.echo(f"interrupted; this goes on from the last checkpoints:\n  {command}", err=True)
+        click.echo(advice, err=True, nl=False)
         context.exit(getattr(error, "exit_status", 130))
     try:
         _print_boards(store, jobs)

@@ -7,15 +7,15 @@ loses work; it stops at its next step, after a checkpoint (`deferred`).
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 GRACE_SECONDS = 8.0
 """From the signal to the end of the process, at most: a machine that is taken away often gives no more than ten."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STDERR = 2
 
 
 class Interrupted(KeyboardInterrupt):
@@ -38,7 +38,7 @@ _state = _State()
 
 
 @contextmanager
-def stops_on_signals(grace: float = GRACE_SECONDS) -> Iterator[None]:
+def stops_on_signals(grace: float = GRACE_SECONDS, last_words: str = "") -> Iterator[None]:
     """Within it, in the main thread: the first SIGINT or SIGTERM raises `Interrupted`, at once or where `deferred`
     code asks for it. A SIGINT after that ends the process on the spot, and so do `grace` seconds in which it did not
     end; further SIGTERMs change nothing, since a system may well send one to every process and then one more.
@@ -49,7 +49,7 @@ def stops_on_signals(grace: float = GRACE_SECONDS) -> Iterator[None]:
     # Python runs its handlers between two of its own instructions; this descriptor is written to at once, so that the
     # watcher counts the seconds of a long call into a library too.
     descriptor = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-    watcher = threading.Thread(target=_watch, args=(reading, grace), daemon=True)
+    watcher = threading.Thread(target=_watch, args=(reading, grace, last_words), daemon=True)
     watcher.start()
     try:
         yield
@@ -94,7 +94,7 @@ def _receive(number: int, _frame: object) -> None:
             raise Interrupted(number)
 
 
-def _watch(reading: socket.socket, grace: float) -> None:
+def _watch(reading: socket.socket, grace: float, last_words: str) -> None:
     """End the process by force at a SIGINT after the first signal, or `grace` seconds after that."""
     first = _next_signal(reading, SIGNALS)
     if first is None:
@@ -105,8 +105,10 @@ def _watch(reading: socket.socket, grace: float) -> None:
             return
     except TimeoutError:
         pass
-    if sys.stderr.isatty():
-        os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # a table that was being drawn has hidden the cursor
+    # A table that was being drawn has hidden the cursor. Not through sys.stderr, whose lock another thread may hold.
+    show_cursor = "\x1b[?25h\n" if os.isatty(_STDERR) else ""
+    with suppress(OSError):
+        os.write(_STDERR, (show_cursor + last_words).encode())
     os._exit(128 + first)
 
 

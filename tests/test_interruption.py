@@ -53,7 +53,7 @@ def test_a_deferred_signal_is_only_noted():
 SCRIPT = """
 import sys, time
 from mae_bench.interruption import deferred, stops_on_signals
-with stops_on_signals({grace}), deferred():
+with stops_on_signals({grace}, "go on so\\n"), deferred():
     print("ready", flush=True)
     time.sleep(60)
 """
@@ -61,7 +61,8 @@ with stops_on_signals({grace}), deferred():
 
 def stubborn(grace):
     """A process that never asks whether a signal came."""
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT.format(grace=grace)], stdout=subprocess.PIPE)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT.format(grace=grace)], **pipes)
     assert process.stdout.readline() == b"ready\n"
     return process
 
@@ -70,6 +71,7 @@ def test_a_process_that_does_not_end_is_ended():
     process = stubborn(grace=0.5)
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 143
+    assert process.stderr.read() == b"go on so\n"
 
 
 def test_a_second_ctrl_c_ends_it_at_once_and_a_second_sigterm_does_not():
@@ -81,3 +83,4 @@ def test_a_second_ctrl_c_ends_it_at_once_and_a_second_sigterm_does_not():
         process.wait(0.5)
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
+    assert process.stderr.read() == b"go on so\n"

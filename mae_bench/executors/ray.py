@@ -8,6 +8,7 @@ import importlib
 import os
 import re
 import shutil
+import signal
 import socket
 import uuid
 from collections.abc import Generator, Sequence
@@ -141,6 +142,8 @@ def run_on_node(
     request: dict[str, Any], environment: dict[str, str], timeout_minutes: float | None, identity: str
 ) -> dict[str, Any]:
     """The Ray task: the reply of a process of this node to `request`, and whether the node shares the store."""
+    # Ray cancels a task by SIGINT, which does nothing where the node was started by a shell's & and ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "") if request["device"] == "cuda" else ""
     if gpus:
         request = {**request, "place": f"cuda:{gpus}"}

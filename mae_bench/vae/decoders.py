@@ -29,6 +29,7 @@ class PixelCNNDecoder(nn.Module):
     def __init__(self, shape: tuple[int, int, int], units: int, width: int, kernels: Sequence[int]) -> None:
         super().__init__()
         self.shape = shape
+        self.activations = width * shape[1] * shape[2]
         self.into_maps = Linear(units, self.MAPS * shape[1] * shape[2])
         self.pixelcnn = PixelCNN(shape[0], self.MAPS, width, kernels)
 
@@ -64,6 +65,7 @@ class ResNetDecoder(nn.Module):
     def __init__(self, shape: tuple[int, int, int], units: int, widths: Sequence[int]) -> None:
         super().__init__()
         channels, height, width = shape
+        self.activations = widths[-1] * height * width
         sizes = [(height, width)]
         for _ in widths:
             sizes.insert(0, halved(sizes[0]))

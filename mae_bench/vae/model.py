@@ -7,11 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from mae_bench.adapter import Adapter, DataSpec, DiagonalGaussian, ImportanceTerms, Loss
+from mae_bench.nn.parallel import in_parts
 from mae_bench.nn.weight_norm import data_dependent_initialisation, folded_weights
 from mae_bench.vae.parts import Networks
-
-CPU_PIXELS = 32 * 28 * 28
-"""Decoded at once on a CPU, so that activations stay in its cache; no draw of an evaluation depends on it."""
 
 
 class Objective(Protocol):
@@ -93,11 +91,10 @@ class VAE(Adapter):
         """log p(x|z): [N]. Where an evaluation runs out of a GPU's memory, half as many rows at once from then on."""
         while True:
             at_once = min(self._rows_at_once, len(z))
-            if z.device.type == "cpu" and not torch.is_grad_enabled():
-                at_once = min(at_once, max(1, CPU_PIXELS // images[0, 0].numel()))
-            parts = zip(torch.split(images, at_once), torch.split(z, at_once), strict=True)
             try:
-                return torch.cat([self.decoder.log_likelihood(*part) for part in parts])
+                return in_parts(
+                    self.decoder.log_likelihood, (images, z), activations=self.decoder.activations, most_rows=at_once
+                )
             except torch.OutOfMemoryError:
                 if torch.is_grad_enabled() or at_once == 1:
                     raise

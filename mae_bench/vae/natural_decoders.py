@@ -37,6 +37,7 @@ class PixelCNNPlusPlusDecoder(nn.Module):
         self.shape = shape
         self.latent_shape = (first, *latent_size(shape))
         size = (shape[1], shape[2])
+        self.activations = 2 * width * size[0] * size[1]  # ELU of x beside that of -x
         self.into_maps = nn.Sequential(
             doubling(first, second, halved(size)),
             nn.ELU(),
@@ -87,6 +88,7 @@ class ResNetMixtureDecoder(nn.Module):
                 layers += [nn.ELU(), doubling(widths[stage - 1], widths[stage], side)]
             layers += [ResidualBlock(widths[stage]) for _ in range(blocks[stage])]
         self.mixture = DiscretisedLogisticMixture(shape[0], COMPONENTS)
+        self.activations = self.mixture.maps * size[0] * size[1]
         self.layers = nn.Sequential(*layers, nn.ELU(), Conv2d(widths[-1], self.mixture.maps, 1))
 
     def mixture_maps(self, z: Tensor) -> Tensor:

@@ -14,7 +14,12 @@ class Prior(Protocol):
 
 
 class Decoder(Protocol):
-    """log p(x|z), x [N, C, H, W] and z [N, units] -> [N] in nats, and draws [N, C, H, W]."""
+    """log p(x|z), x [N, C, H, W] and z [N, units] -> [N] in nats, and draws [N, C, H, W].
+
+    activations: how many numbers the largest activation of one image has, about; a pass is cut into parts by it.
+    """
+
+    activations: int
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor: ...
     def sample(self, z: Tensor) -> Tensor: ...

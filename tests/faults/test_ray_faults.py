@@ -57,7 +57,11 @@ def test_the_jobs_of_a_removed_node_go_on_elsewhere(
 def test_a_signal_stops_the_jobs_with_a_checkpoint(
     cluster: Cluster, undisturbed: dict[str, object], store: Path
 ) -> None:
-    cluster.add_node(num_cpus=2)
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a shell has it ignored by what it starts with &
+    try:
+        cluster.add_node(num_cpus=2)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     run = on_ray(cluster, store)
     run.wait_until(lambda: len(run.training_jobs()) == 2, "both jobs train")
     run.process.send_signal(signal.SIGTERM)
