@@ -120,6 +120,12 @@ def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str
     show_default=True,
     help="Time between two checkpoints within an epoch.",
 )
+@click.option(
+    "--compile",
+    "compiled",
+    is_flag=True,
+    help="Train by torch.compile: faster steps, of other rounding, after minutes of compiling. Needs a C++ compiler.",
+)
 @click.pass_context
 def run(
     context: click.Context,
@@ -142,6 +148,7 @@ def run(
     max_minutes: float | None,
     timeout_minutes: float | None,
     checkpoint_minutes: float,
+    compiled: bool,
 ) -> None:
     """Train and score models on tasks.
 
@@ -166,7 +173,9 @@ def run(
         cpus_per_job=cpus_per_job,
         timeout_minutes=timeout_minutes,
     )
-    settings = JobSettings(max_minutes, checkpoint_minutes)
+    if compiled:
+        _check_compiler(executor)
+    settings = JobSettings(max_minutes, checkpoint_minutes, compiled)
     run_and_report(context, jobs, store, executor, settings, overwrite=overwrite_strategy, exit_on_error=exit_on_error)
 
 
@@ -217,6 +226,15 @@ def _choose_executor(
             return InProcess(choose_device(device))
         slots = 1
     return Slots(plan_slots(device, slots), timeout_minutes)
+
+
+def _check_compiler(executor: "Executor") -> None:
+    """UsageError where this process cannot compile; others find it out as their first job begins."""
+    from mae_bench.compilation import check_compiler
+    from mae_bench.executors.local import InProcess
+
+    if isinstance(executor, InProcess):
+        check_compiler(executor.device)
 
 
 def _plan_jobs(

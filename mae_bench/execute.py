@@ -29,7 +29,8 @@ from mae_bench.records.schema import Record, seal
 from mae_bench.records.untrusted import LONGEST_TEXT
 from mae_bench.registry import build_adapter, check_source
 from mae_bench.seeding import derive_seed
-from mae_bench.training import TrainingContext, TrainingOutcome
+from mae_bench.training import TrainingContext
+from mae_bench.training_state import TrainingOutcome
 
 
 def execute(
@@ -40,11 +41,13 @@ def execute(
     progress: Progress,
     max_minutes: float | None = None,
     checkpoint_minutes: float = 1.0,
+    compiled: bool = False,
 ) -> Record:
     """Run `job` from wherever its checkpoint in `working_directory` stands, and return its record.
 
     device: "cpu", "cuda", "cuda:0", ... max_minutes: of training in this call; the record is then partial. A job of a
-    trained model finds its weights there, as if it had trained them (`mae_bench.evaluate.copy_weights`).
+    trained model finds its weights there, as if it had trained them (`mae_bench.evaluate.copy_weights`). compiled:
+    whether a training that begins here has its steps compiled; a resumed one goes on as it began.
     MaeBenchError where data, model or training fail.
     """
     check_source(job.model)
@@ -62,6 +65,7 @@ def execute(
             progress=progress,
             max_minutes=max_minutes,
             checkpoint_minutes=checkpoint_minutes,
+            compiled=compiled,
         )
         outcome = _fit(job, data, context)
         raise_if_requested()  # a signal that came as training ended; its weights are saved

@@ -24,7 +24,7 @@ from mae_bench.registry import find_named_model
 from mae_bench.sources import file_hash, load_class
 from mae_bench.task import Protocol, Task
 from mae_bench.text import quoted
-from mae_bench.training import TrainingOutcome
+from mae_bench.training_state import TrainingOutcome
 
 
 @dataclass(frozen=True)

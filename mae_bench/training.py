@@ -6,7 +6,6 @@ that was killed at any moment and started again ends, on a CPU, in the same bits
 
 import math
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ from torch import Tensor
 
 from mae_bench.adapter import Adapter, Images, Progress
 from mae_bench.checkpoint import TRAINING_FILE, load_checkpoint
+from mae_bench.compilation import compiled_loss
 from mae_bench.errors import TrainingError, UsageError
 from mae_bench.interruption import deferred, raise_if_requested, requested
 from mae_bench.polyak import PolyakAverage
 from mae_bench.seeding import derive_seed, numpy_generator
 from mae_bench.task import TrainingSettings
-from mae_bench.training_state import TrainingParts, TrainingState, restore_training, save_training
+from mae_bench.training_state import TrainingOutcome, TrainingParts, TrainingState, restore_training, save_training
 
 STEPS_BETWEEN_CHECKS = 20
 """Losses are read from the device this often, so that a step does not wait for them."""
@@ -28,24 +28,11 @@ EXPLOSION = 100.0
 """A loss this many times the first one has exploded."""
 
 
-@dataclass(frozen=True)
-class TrainingOutcome:
-    """How a training ended. status: "complete", or "partial" where its time ran out; reason: in words."""
-
-    status: str
-    reason: str
-    epochs: int
-    steps: int
-    best_epoch: int | None
-    curve: list[dict[str, Any]]
-    seconds: float
-    threads: int
-
-
 class TrainingContext:
     """What `Adapter.fit` is given (`mae_bench.adapter.FitContext`); holds the outcome once the loop has run.
 
     max_minutes: of training in this process; None for no limit. checkpoint_minutes: wall time between checkpoints.
+    compiled: whether a training that begins here has its steps compiled (`mae_bench.compilation`).
     """
 
     def __init__(
@@ -58,6 +45,7 @@ class TrainingContext:
         progress: Progress,
         max_minutes: float | None = None,
         checkpoint_minutes: float = 1.0,
+        compiled: bool = False,
     ) -> None:
         self.settings = settings
         self.seed = seed
@@ -68,6 +56,7 @@ class TrainingContext:
         self.progress = progress
         self.max_minutes = max_minutes
         self.checkpoint_minutes = checkpoint_minutes
+        self.compiled = compiled
         self.outcome: TrainingOutcome | None = None
 
     def train(self, adapter: Adapter, train: Images, validation: Images, **settings: Any) -> None:
@@ -94,7 +83,7 @@ class TrainingLoop:
         self.adapter, self.train, self.validation = adapter, train, validation
         self.path = context.checkpoint_directory / TRAINING_FILE
         self.batches = max(1, len(train) // settings.batch_size)
-        self.state = TrainingState(settings.learning_rate, threads=torch.get_num_threads())
+        self.state = TrainingState(settings.learning_rate, threads=torch.get_num_threads(), compiled=context.compiled)
         self.unread: list[tuple[Tensor, dict[str, Tensor]]] = []
         self.best: dict[str, Tensor] = {}
         torch.manual_seed(derive_seed(context.seed, "training"))
@@ -105,12 +94,15 @@ class TrainingLoop:
         self.optimiser = self._fresh_optimiser()
         if checkpoint is not None:
             self.state, self.best = restore_training(*checkpoint, self._parts())
+        self.loss = compiled_loss(adapter, context.device) if self.state.compiled else adapter.loss
         self.started = self.saved_at = time.monotonic()
         self.seconds_before = self.state.seconds
 
     def run(self) -> TrainingOutcome:
         """Epochs until the rate has been halved out, the epochs are spent, or the time is."""
         reason = self._reason_to_end()
+        if self.state.compiled:
+            self._tell("compiling the first step")
         while reason is None:
             if not self._run_epoch():
                 return self._cut_short()
@@ -134,7 +126,7 @@ class TrainingLoop:
             self.state.batch += 1
             if self.state.step % STEPS_BETWEEN_CHECKS == 0 or self.state.batch == self.batches:
                 self._read_losses()
-            self.context.progress("training", self.state.step, self.settings.max_epochs * self.batches, self._note())
+            self._tell(self._note())
             if self._out_of_time():
                 return False
             self._save_if_due()
@@ -142,7 +134,7 @@ class TrainingLoop:
 
     def _step(self, x: Tensor) -> None:
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.adapter.loss(x)
+        loss = self.loss(x)
         loss.total.backward()
         torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), self.settings.gradient_clip)
         for group in self.optimiser.param_groups:
@@ -249,9 +241,16 @@ class TrainingLoop:
 
     def _outcome(self, status: str, reason: str) -> TrainingOutcome:
         state = self.state
-        state.seconds = self._seconds()
         return TrainingOutcome(
-            status, reason, state.epoch, state.step, state.best_epoch, state.curve, state.seconds, state.threads
+            status,
+            reason,
+            state.epoch,
+            state.step,
+            state.best_epoch,
+            state.curve,
+            self._seconds(),
+            state.threads,
+            state.compiled,
         )
 
     # -- start, save, restore -----------------------------------------------------------------------------------------
@@ -287,6 +286,9 @@ class TrainingLoop:
     def _out_of_time(self) -> bool:
         limit = self.context.max_minutes
         return limit is not None and time.monotonic() - self.started > 60 * limit
+
+    def _tell(self, note: str) -> None:
+        self.context.progress("training", self.state.step, self.settings.max_epochs * self.batches, note)
 
     def _note(self) -> str:
         state = self.state

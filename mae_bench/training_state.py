@@ -1,4 +1,4 @@
-"""Where a training stands, and how that gets into a checkpoint and out again."""
+"""Where a training stands and how it ended, and how that gets into a checkpoint and out again."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -30,6 +30,23 @@ class TrainingState:
     curve: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     threads: int = 1
+    compiled: bool = False
+    """Whether its steps are compiled by torch.compile."""
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """How a training ended. status: "complete", or "partial" where its time ran out; reason: in words."""
+
+    status: str
+    reason: str
+    epochs: int
+    steps: int
+    best_epoch: int | None
+    curve: list[dict[str, Any]]
+    seconds: float
+    threads: int
+    compiled: bool = False
 
 
 class TrainingParts(NamedTuple):

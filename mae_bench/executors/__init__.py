@@ -22,14 +22,15 @@ exists, even a partial one."""
 
 @dataclass(frozen=True)
 class JobSettings:
-    """How a job is run, as far as its numbers do not depend on it.
+    """How a job is run, as far as its numbers do not depend on it, but for rounding.
 
     max_minutes: of training in this run, by the default loop; the record is then partial. checkpoint_minutes: wall time
-    between two checkpoints.
+    between two checkpoints. compiled: training steps, by torch.compile.
     """
 
     max_minutes: float | None = None
     checkpoint_minutes: float = 1.0
+    compiled: bool = False
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,7 @@ def _record_or_sentence(
             progress=progress,
             max_minutes=settings.max_minutes,
             checkpoint_minutes=settings.checkpoint_minutes,
+            compiled=settings.compiled,
         )
         save(record)
     except MaeBenchError as error:

@@ -70,6 +70,8 @@ class TrainingSection(Section):
     steps: int
     best_epoch: int | None
     parameters: int
+    compiled: bool = False
+    """Its steps, by torch.compile."""
     curve: tuple[EpochRow, ...] = ()
 
 

@@ -62,7 +62,7 @@ def run(store):
                 jobs,
                 store,
                 InProcess("cpu"),
-                JobSettings(max_minutes, checkpoint_minutes=2.0),
+                JobSettings(max_minutes, checkpoint_minutes=2.0, compiled=True),
                 overwrite=overwrite,
                 exit_on_error=exit_on_error,
                 report=PlainDisplay(len(jobs), stream),
@@ -81,7 +81,8 @@ def test_every_job_runs_once_and_is_then_found(run, jobs, store, execution):
     assert kinds(run(jobs, max_minutes=3.0)) == [["mae", "vlae", "odd"], [], []]
     assert [store.find(job).key for job in jobs] == [job.key for job in jobs]
     settings = execution.calls[0][1]
-    assert (settings["device"], settings["max_minutes"], settings["checkpoint_minutes"]) == ("cpu", 3.0, 2.0)
+    names = ("device", "max_minutes", "checkpoint_minutes", "compiled")
+    assert [settings[name] for name in names] == ["cpu", 3.0, 2.0, True]
     assert settings["working_directory"] == store.working_directory(jobs[0])
     assert kinds(run(jobs)) == [[], ["mae", "vlae", "odd"], []]
     assert execution.ran == jobs

@@ -47,7 +47,7 @@ def _commit(record: Record) -> str | None:
 FACTS: dict[str, Callable[[Record], object]] = {
     "Training ended": lambda record: f"{record.training.status}: {record.training.reason}",
     "Epochs": lambda record: record.training.epochs,
-    "Steps": lambda record: record.training.steps,
+    "Steps": lambda record: f"{record.training.steps}{', compiled' if record.training.compiled else ''}",
     "Best epoch": lambda record: record.training.best_epoch,
     "Trainable parameters": lambda record: f"{record.training.parameters:,}",
     "Training, seconds": lambda record: f"{record.clocks.training_seconds:.1f}",
