@@ -17,7 +17,6 @@ from benchmarks.test_paper_preset import paper_model, random_bits
 from mae_bench.vae import VAE
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-SAMPLES, ALL_SAMPLES = 256, 4096
 PIXELS, PASSES = 28 * 28, 16
 BATCH = 64
 ROUNDS = 10
@@ -60,7 +59,7 @@ def compare(benchmark: BenchmarkFixture, hold_ratio: Callable[[str, float, str],
             lambda: timed(fast),
             setup=lambda: seconds.append(plain.seconds(call, x, *arguments) / share),
             rounds=rounds,
-            warmup_rounds=min(1, rounds - 1),
+            warmup_rounds=min(1, rounds - 1),  # what is timed once is long
         )
         ratio = min(seconds[-rounds:]) / benchmark.stats.stats.min  # minima: other load only ever adds
         benchmark.extra_info["ratio"] = ratio
@@ -69,26 +68,16 @@ def compare(benchmark: BenchmarkFixture, hold_ratio: Callable[[str, float, str],
     return measure
 
 
-def test_nll(compare: Compare, model: VAE) -> None:
-    """log p(x) of one image from 256 importance samples."""
+@pytest.mark.parametrize(("name", "samples", "rounds"), [("nll", 256, ROUNDS), ("nll_whole", 4096, 1)])
+def test_nll(compare: Compare, model: VAE, name: str, samples: int, rounds: int) -> None:
+    """log p(x) of one image from 256 importance samples, and from 4096: in the plain way one piece, of 10 GB."""
     x = random_bits(1).to(DEVICE)
 
     def nll() -> None:
         with torch.no_grad():
-            model.importance_terms(x, SAMPLES)
+            model.importance_terms(x, samples)
 
-    compare("nll", nll, ROUNDS, "nll", x, SAMPLES)
-
-
-def test_nll_of_all_samples(compare: Compare, model: VAE) -> None:
-    """log p(x) of one image from 4096 importance samples, all in one piece of 10 GB in the plain way."""
-    x = random_bits(1).to(DEVICE)
-
-    def nll() -> None:
-        with torch.no_grad():
-            model.importance_terms(x, ALL_SAMPLES)
-
-    compare("nll_whole", nll, 1, "nll", x, ALL_SAMPLES)
+    compare(name, nll, rounds, "nll", x, samples)
 
 
 def test_training_step(compare: Compare, model: VAE) -> None:

@@ -31,6 +31,6 @@ def check_compiler(device: str) -> None:
         torch.compile(lambda x: x + 1, options=_OPTIONS)(torch.zeros(2, device=device))
     except Exception as error:
         raise UsageError(
-            f"--compile cannot be had for {device} here ({describe(error)}); install a C++ compiler, or leave the "
-            "option out."
+            f"--compile cannot be had for {device} here ({describe(error)}); install a C++ compiler, or begin the "
+            "training without it."
         ) from error

@@ -41,7 +41,8 @@ _state = _State()
 def stops_on_signals(grace: float = GRACE_SECONDS, last_words: str = "") -> Iterator[None]:
     """Within it, in the main thread: the first SIGINT or SIGTERM raises `Interrupted`, at once or where `deferred`
     code asks for it. A SIGINT after that ends the process on the spot, and so do `grace` seconds in which it did not
-    end; further SIGTERMs change nothing, since a system may well send one to every process and then one more.
+    end; further SIGTERMs change nothing, since a system may well send one to every process and then one more. A process
+    that is ended so writes `last_words` to stderr.
     """
     handlers = {number: signal.signal(number, _receive) for number in SIGNALS}
     reading, writing = socket.socketpair()

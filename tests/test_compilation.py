@@ -4,22 +4,35 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 import torch
 from click.testing import CliRunner
+from torch import Tensor
 
-from mae_bench.adapter import DataSpec, Likelihood
+from mae_bench.adapter import DataSpec, Likelihood, Loss
 from mae_bench.cli import main
 from mae_bench.content import content_folder
 from mae_bench.records.store import Store
 from mae_bench.registry import build_adapter, resolve_models
-from tests.test_training import FixedImages, context, fresh_model
+from tests.test_training import FixedImages, Noisy, context, fresh_model
 
 COMPILER = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
 pytestmark = pytest.mark.usefixtures("one_thread")
-needs_compiler = pytest.mark.skipif(shutil.which(COMPILER) is None, reason=f"there is no {COMPILER}")
+HEADER = Path(sysconfig.get_path("include"), "Python.h")
+needs_compiler = pytest.mark.skipif(
+    shutil.which(COMPILER) is None or not HEADER.exists(), reason=f"{COMPILER} or {HEADER} is not there"
+)
+
+
+class Telling(Noisy):
+    """Says in a term of its loss whether torch compiles it."""
+
+    def loss(self, x: Tensor) -> Loss:
+        total = super().loss(x).total
+        return Loss(total, {"compiled": torch.full_like(total, float(torch.compiler.is_compiling()))})
 
 
 def test_a_machine_without_a_compiler_is_told_before_any_training(tmp_path: Path) -> None:
@@ -52,6 +65,14 @@ def test_training_ends_as_without_it_but_for_rounding(tmp_path: Path) -> None:
         torch.testing.assert_close(compiled.state_dict()[name], value, rtol=1e-5, atol=1e-6)
     for ours, theirs in zip(ended.outcome.curve, expected.outcome.curve, strict=True):
         assert ours["train"] == pytest.approx(theirs["train"], rel=1e-5)
+
+
+@needs_compiler
+def test_every_step_is_compiled_where_that_is_asked_for_and_none_elsewhere(tmp_path: Path) -> None:
+    for compiled in (True, False):
+        here = context(tmp_path / str(compiled), compiled=compiled)
+        here.train(fresh_model(Telling), FixedImages(40), FixedImages(12))
+        assert [row["train"]["compiled"] for row in here.outcome.curve] == [float(compiled)] * 3
 
 
 @needs_compiler

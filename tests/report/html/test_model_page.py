@@ -107,6 +107,13 @@ def test_provenance_joins_what_all_seeds_share(make_record, render_first):
     ]
 
 
+@pytest.mark.parametrize(("compiled", "said"), [(True, ", compiled"), (False, "")])
+def test_the_page_says_that_steps_were_compiled(make_record, render_first, compiled, said):
+    record = make_record(training={"compiled": compiled})
+    facts = {row[0][0]: row[1][0] for row in render_first([record]).rows if len(row) > 1}
+    assert facts["Steps"] == f"{record.training.steps}{said}"
+
+
 def test_runs_of_one_label_under_other_conditions_have_sections_of_their_own(make_record, render_first):
     page = render_first(
         [
