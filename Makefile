@@ -13,7 +13,7 @@ INSTALLED := $(ENVIRONMENT)/installed
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-browser test-faults bench scaling throughput lint clean
+.PHONY: help install run test test-browser test-faults golden findings bench scaling throughput lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,12 @@ test-faults: install ## kill, stop, starve and hang real runs, and take nodes fr
 	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[ray]'
 	$(ENVIRONMENT)/bin/python -m pytest tests/faults
 
+golden: install ## write the golden numbers anew, for a change that means to move them
+	$(ENVIRONMENT)/bin/python -m tests.golden.write
+
+findings: install ## write the table of docs/findings.md anew, after records were published
+	$(ENVIRONMENT)/bin/python -m leaderboard.findings
+
 bench: install ## time the networks of preset paper, a job's overhead and the start, and fail where one got worse
 	$(ENVIRONMENT)/bin/python -m pytest benchmarks --benchmark-columns=min,median,max,rounds --benchmark-sort=name
 
@@ -56,10 +62,11 @@ throughput: install ## jobs an hour of the digits in one process, several and on
 	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[ray]'
 	$(ENVIRONMENT)/bin/python benchmarks/throughput.py
 
-lint: install ## ruff and mypy
+lint: install ## ruff, mypy, and the order of the rooms
 	$(ENVIRONMENT)/bin/ruff check .
 	$(ENVIRONMENT)/bin/ruff format --check .
 	$(ENVIRONMENT)/bin/mypy
+	$(ENVIRONMENT)/bin/lint-imports
 
 clean: ## remove the environment and the tools' caches; results/ stays
 	rm -rf $(ENVIRONMENT) .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist

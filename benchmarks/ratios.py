@@ -57,7 +57,7 @@ def this_machine(device: str) -> Machine:
     """The machine that runs this. device: as torch calls it."""
     import torch
 
-    from mae_bench.environment import describe_environment
+    from mae_bench.job.environment import describe_environment
 
     here = describe_environment(torch.device(device))
     return Machine(here.processor, here.device, here.threads, here.torch)

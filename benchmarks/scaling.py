@@ -126,8 +126,8 @@ def measure(name: str, value: int) -> Point:
     """One point, in this process, which is to be a fresh one."""
     import torch
 
-    from mae_bench.allocator import keep_freed_memory
-    from mae_bench.environment import PeakMemory
+    from mae_bench.job.allocator import keep_freed_memory
+    from mae_bench.job.environment import PeakMemory
 
     keep_freed_memory()  # as a job does
     work, repeats = {"samples": (nll, 1), "jobs": (run_of_jobs, 1)}.get(name, (training_step, REPEATS))
@@ -145,9 +145,9 @@ def measure(name: str, value: int) -> Point:
 def paper_model(pixels: int, width: int) -> "VAE":
     """MAE at preset paper, but for the size of the images and the width of the PixelCNN."""
     from mae_bench.adapter import DataSpec
-    from mae_bench.registry import build_adapter, resolve_models
+    from mae_bench.planning.registry import build_adapter, resolve_models
     from mae_bench.vae import VAE
-    from mae_bench.vae.networks import BINARY_SIZES
+    from mae_bench.vae.binary.networks import BINARY_SIZES
 
     BINARY_SIZES["scaled"] = replace(BINARY_SIZES["paper"], pixelcnn_width=width)
     [reference] = resolve_models("mae")
@@ -164,7 +164,7 @@ def random_bits(count: int, pixels: int) -> "Tensor":
 
 def nll(samples: int) -> Callable[[], object]:
     from mae_bench.metrics.density import score_shard
-    from mae_bench.task import DensitySettings
+    from mae_bench.metrics.settings import DensitySettings
 
     model, x = paper_model(28**2, 64), random_bits(1, 28**2)
     settings = DensitySettings(importance_samples=samples, images_per_shard=1, samples_per_chunk=256, test_images=1)
@@ -186,13 +186,13 @@ def training_step(batch: int = 32, pixels: int = 28**2, width: int = 64) -> Call
 
 
 def run_of_jobs(jobs: int) -> Callable[[], object]:
-    import mae_bench.execute  # noqa: F401 (libraries that the first job would load)
-    from mae_bench.executors import JobSettings
+    import mae_bench.job.execute  # noqa: F401 (libraries that the first job would load)
     from mae_bench.executors.local import InProcess
     from mae_bench.executors.run import run_jobs
-    from mae_bench.plan import plan
+    from mae_bench.job.settings import JobSettings
+    from mae_bench.planning.plan import plan
+    from mae_bench.planning.registry import resolve_models, resolve_tasks
     from mae_bench.records.store import Store
-    from mae_bench.registry import resolve_models, resolve_tasks
     from mae_bench.report.progress import PlainDisplay
 
     seeds = plan(resolve_models("mae"), resolve_tasks("digits"), "smoke", range(jobs))

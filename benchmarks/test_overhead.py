@@ -14,15 +14,15 @@ from unittest.mock import patch
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from mae_bench import execute
-from mae_bench.executors import JobSettings
 from mae_bench.executors.local import InProcess
 from mae_bench.executors.run import run_jobs
-from mae_bench.plan import Job, plan
+from mae_bench.job import execute
+from mae_bench.job.settings import JobSettings
+from mae_bench.job.training import TrainingLoop
+from mae_bench.planning.plan import Job, plan
+from mae_bench.planning.registry import resolve_models, resolve_tasks
 from mae_bench.records.store import Store
-from mae_bench.registry import resolve_models, resolve_tasks
 from mae_bench.report.progress import PlainDisplay
-from mae_bench.training import TrainingLoop
 from mae_bench.vae import VAE
 
 ARITHMETIC = [

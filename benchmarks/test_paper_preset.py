@@ -8,12 +8,12 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from mae_bench import Adapter
-from mae_bench.allocator import keep_freed_memory
-from mae_bench.content import content_folder
 from mae_bench.data import data_spec
+from mae_bench.foundation.content import content_folder
+from mae_bench.job.allocator import keep_freed_memory
 from mae_bench.metrics.density import score_shard
-from mae_bench.registry import build_adapter, resolve_models
-from mae_bench.task import load_task
+from mae_bench.planning.registry import build_adapter, resolve_models
+from mae_bench.planning.task import load_task
 
 STEPS = 20
 TASK = load_task(content_folder("tasks") / "mnist.toml")

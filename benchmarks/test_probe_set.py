@@ -13,9 +13,9 @@ from torch import Tensor
 
 from mae_bench import Adapter
 from mae_bench.data import DataSet, load_data
-from mae_bench.errors import DataError
+from mae_bench.foundation.errors import DataError
 from mae_bench.metrics.probes import evaluate_probes
-from mae_bench.registry import build_adapter, resolve_models, resolve_tasks
+from mae_bench.planning.registry import build_adapter, resolve_models, resolve_tasks
 
 (TASK,) = resolve_tasks("mnist")
 MINUTES = {"small": 1, "paper": 5}

@@ -16,15 +16,16 @@ from pathlib import Path
 from statistics import mean
 from typing import TextIO
 
-from mae_bench.executors import Executor, JobSettings
+from mae_bench.executors import Executor
 from mae_bench.executors.local import InProcess
 from mae_bench.executors.ray import connect
 from mae_bench.executors.run import RunSummary, run_jobs
 from mae_bench.executors.slots import Slots, plan_slots
-from mae_bench.job_progress import all_progress
-from mae_bench.plan import Job, plan
+from mae_bench.job.settings import JobSettings
+from mae_bench.planning.plan import Job, plan
+from mae_bench.planning.registry import resolve_models, resolve_tasks
+from mae_bench.records.progress import all_progress
 from mae_bench.records.store import Store
-from mae_bench.registry import resolve_models, resolve_tasks
 from mae_bench.report.progress import PlainDisplay
 
 GRID = "vlae[free_bits=[0.0,0.01,0.02,0.05]]"

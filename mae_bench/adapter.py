@@ -93,7 +93,7 @@ _LOG_TWO_PI = 1.8378770664093453
 
 
 class Images(Protocol):
-    """A set of images that lies on the device as one tensor of grey levels."""
+    """A set of images that lies on the device as one tensor of bytes."""
 
     def __len__(self) -> int: ...
 
@@ -122,7 +122,7 @@ class FitContext(Protocol):
     progress: Progress
 
     def train(self, adapter: "Adapter", train: Images, validation: Images, **settings: Any) -> None:
-        """The default loop of `mae_bench.training`; `settings` replace single training settings of the task."""
+        """The default loop of `mae_bench.job.training`; `settings` replace single training settings of the task."""
         ...
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from mae_bench import ENGINE_VERSION
-from mae_bench.content import content_folder
+from mae_bench.foundation.content import content_folder
 from mae_bench.metrics.catalogue import metric_kind
-from mae_bench.plan import PRECISION, Job, ModelReference
+from mae_bench.planning.plan import PRECISION, Job, ModelReference
+from mae_bench.planning.task import Task, load_task
 from mae_bench.records.schema import Record, seal
-from mae_bench.task import Task, load_task
+from mae_bench.records.store import Store
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -116,7 +117,7 @@ def honest_record(make_record: Callable[..., Record], digits_task: Task) -> Call
     `replaced` is what `make_record` takes.
     """
 
-    from mae_bench.metrics.density import sample_levels
+    from mae_bench.metrics.settings import sample_levels
 
     def make(model: str = "mae", seed: int = 0, nll: float = 20.0, *, of: Task = digits_task, **replaced) -> Record:
         training = {"epochs": 1, **replaced.pop("training", {})}
@@ -138,12 +139,9 @@ def honest_record(make_record: Callable[..., Record], digits_task: Task) -> Call
             "mpd_std": {"value": 10.0, "stderr": 0.5, "n": protocol.posterior.test_images},
             "active_units": {"value": 8.0, "stderr": None, "n": protocol.posterior.test_images},
         }
-        probes = [f"kmeans_{k}{vote}" for k in protocol.probes.kmeans_clusters for vote in ("", "_majority")]
-        probes += [f"{family}_{k}" for k in protocol.probes.label_counts for family in ("knn", "linear")]
-        probes += [f"svm_{kernel}_{k}" for k in protocol.probes.svm_label_counts for kernel in ("linear", "rbf")]
         accuracy = round(0.75 * test) / test
-        for name in probes:
-            draws = [accuracy] * (1 if name.endswith("_all") else protocol.probes.label_draws)
+        for name, expected in protocol.probes.expected(test).items():
+            draws = [accuracy] * expected.draws
             stderr = math.sqrt(accuracy * (1 - accuracy) / (test - 1))
             measured[name] = {"value": accuracy, "stderr": stderr, "n": test, "draws": draws}
         for name, metric in measured.items():
@@ -165,7 +163,7 @@ def record_of(make_record: Callable[..., Record]) -> Callable[..., Record]:
             params=dict(model.params),
             of=job.task,
             preset=job.preset,
-            source=model.source_hash,
+            source=model.code_hash,
             training={"status": status},
             **replaced,
         )
@@ -195,3 +193,13 @@ def trained_elsewhere(honest_record: Callable[..., Record], digits_task: Task) -
         return seal(record.model_dump() | {"key": key, "trained": trained})
 
     return make
+
+
+@pytest.fixture
+def results(honest_record: Callable[..., Record], tmp_path: Path) -> Store:
+    """A store with two good records and a file that is none."""
+    store = Store(tmp_path / "results")
+    for seed in (0, 1):
+        store.save(honest_record(seed=seed, nll=20.0 + seed))
+    (store.root / "state.json").write_text("{}")
+    return store

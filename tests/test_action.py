@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from mae_bench.content import content_folder
+from mae_bench.foundation.content import content_folder
 from mae_bench.metrics.catalogue import metric_kind
+from mae_bench.planning.task import load_task
 from mae_bench.records.schema import seal
 from mae_bench.records.store import Store
-from mae_bench.records.verify import verify
-from mae_bench.task import load_task
+from mae_bench.review.check import check_records
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "records"
@@ -174,6 +174,6 @@ def test_our_workflow_guards_what_the_golden_records_hold():
     assert {record.seed for record in records} == {int(seed) for seed in given["seeds"].split(",")}
     assert {(record.task.name, record.preset) for record in records} == {(given["tasks"], given["preset"])}
     task = load_task(content_folder("tasks") / "digits.toml")
-    assert verify([GOLDEN], [task]).faults == () and len(records) == 9
+    assert check_records([GOLDEN], [task]).faults == () and len(records) == 9
     speed = WORKFLOWS["regression.yml"]["jobs"]["speed"]["steps"]
     assert shutil.which("make") and "make bench" in [step.get("run") for step in speed]

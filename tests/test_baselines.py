@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from mae_bench.adapter import DataSpec
-from mae_bench.content import content_folder
-from mae_bench.errors import UsageError
+from mae_bench.foundation.content import content_folder
+from mae_bench.foundation.errors import UsageError
 from mae_bench.nn.weight_norm import WeightNormalised
-from mae_bench.registry import build_adapter, load_adapter_class, resolve_models
+from mae_bench.planning.registry import build_adapter, load_adapter_class, resolve_models
 from mae_bench.testing import examine_adapter
-from mae_bench.vae.decoders import PixelCNNDecoder, ResNetDecoder
+from mae_bench.vae.binary.decoders import PixelCNNDecoder, ResNetDecoder
 from mae_bench.vae.objectives import ELBO, MutualPosteriorDivergence, diversity_loss, mean_diversity_loss
 
 BASELINES = ["mae", "vlae", "resnet_vae"]
@@ -125,7 +125,7 @@ def test_each_picks_networks_for_natural_images_from_the_data_and_keeps_the_cont
     """The conformance suite on colour images alone."""
     monkeypatch.setattr("mae_bench.testing.subject._KINDS", (("discretized_logistic_mixture", 3),))
     (reference,) = resolve_models(written)
-    results = list(examine_adapter(load_adapter_class(reference.source), dict(reference.params)))
+    results = list(examine_adapter(load_adapter_class(reference.code), dict(reference.params)))
     assert [result.sentence for result in results if result.verdict == "broken"] == []
     assert {result.rule for result in results if result.verdict == "not applicable"} <= {"devices", "normalisation"}
     assert "images of shape (3, 8, 8)" in results[0].sentence

@@ -70,7 +70,7 @@ def test_a_wheel_holds_the_package_with_its_content_and_nothing_beside_it(wheel:
 
 
 def test_an_installed_wheel_finds_its_own_tasks_and_baselines(installed: Path, tmp_path: Path) -> None:
-    code = "from mae_bench.content import content_folder as f; print(f('tasks'), f('baselines'), sep='\\n')"
+    code = "from mae_bench.foundation.content import content_folder as f; print(f('tasks'), f('baselines'), sep='\\n')"
     folders = run_python(installed, tmp_path, "-c", code).splitlines()
     assert folders == [str(installed / "mae_bench" / "tasks"), str(installed / "mae_bench" / "baselines")]
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mae_bench.records.verification import BADGES
+from mae_bench.review.verification import BADGES
 
 ROOT = Path(__file__).resolve().parents[1]
 

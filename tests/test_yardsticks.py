@@ -11,10 +11,10 @@ from sklearn.decomposition import PCA
 
 from mae_bench.adapter import DataSpec, NotSupported
 from mae_bench.data import load_data
-from mae_bench.errors import UsageError
-from mae_bench.execute import execute
-from mae_bench.plan import plan
-from mae_bench.registry import build_adapter, load_adapter_class, resolve_models
+from mae_bench.foundation.errors import UsageError
+from mae_bench.job.execute import execute
+from mae_bench.planning.plan import plan
+from mae_bench.planning.registry import build_adapter, load_adapter_class, resolve_models
 from mae_bench.testing import check_adapter
 
 
@@ -76,7 +76,7 @@ def test_principal_components_are_scikit_learns_but_for_their_sign(digits_task, 
 
 
 def test_the_histogram_is_numpys_pixel_by_pixel(images):
-    train, test = (part.grey.flatten(1).numpy() for part in (images.train, images.test))
+    train, test = (part.pixels.flatten(1).numpy() for part in (images.train, images.test))
     expected = np.zeros(30)
     for pixel in range(3072):
         counts = np.bincount(train[:, pixel], minlength=256) + 0.5
@@ -89,7 +89,7 @@ def test_the_histogram_of_a_binary_task_and_its_samples(digits_task):
     data = load_data(digits_task)
     model = fitted("pixel_histogram", data)
     on = model.log_probability[:, 1].exp().view(8, 8)
-    assert (on - data.train.grey.float().mean(0)[0] / 16).abs().max() < 0.06
+    assert (on - data.train.pixels.float().mean(0)[0] / 16).abs().max() < 0.06
     torch.manual_seed(0)
     drawn = model.sample(4000)
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
@@ -100,7 +100,7 @@ def test_the_length_of_a_png_is_that_of_a_file_which_holds_the_image(images, tmp
     model = fitted("png", images)
     x = everything(images.test)[:5]
     nats = -model.importance_terms(x, 1).log_weights[:, 0]
-    for grey, length in zip(images.test.grey[:5].numpy(), (nats / log(2) / 8).tolist(), strict=True):
+    for grey, length in zip(images.test.pixels[:5].numpy(), (nats / log(2) / 8).tolist(), strict=True):
         path = tmp_path / "image.png"
         Image.fromarray(grey.transpose(1, 2, 0)).save(path, optimize=True)
         assert path.stat().st_size == pytest.approx(length, abs=1e-6)

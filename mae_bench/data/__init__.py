@@ -1,4 +1,4 @@
-"""A task's images: loaded once a process, checked against the task, split and binarised from the task's own seed."""
+"""A task's images: loaded once a process, checked against the task, then split and binarised by the task's own seed."""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from mae_bench.adapter import DataSpec
-from mae_bench.data.arrays import Arrays, Grey, Labels, hash_arrays, hash_named
+from mae_bench.data.arrays import Arrays, Labels, Pixels, hash_arrays, hash_named
 from mae_bench.data.download import data_folder
-from mae_bench.data.images import GreyImages, draw_bits
-from mae_bench.errors import DataError
-from mae_bench.seeding import numpy_generator
-from mae_bench.task import Task
+from mae_bench.data.images import ByteImages, draw_bits
+from mae_bench.foundation.errors import DataError
+from mae_bench.foundation.seeding import numpy_generator
+from mae_bench.planning.task import Task
 
 LOADERS = {
     "cifar10": "mae_bench.data.cifar10:load",
@@ -25,21 +25,21 @@ LOADERS = {
     "omniglot": "mae_bench.data.omniglot:load",
     "omniglot_lake": "mae_bench.data.omniglot_lake:load",
 }
-"""The built-in sources. Any other is `package.module:function`, a function without arguments that returns Arrays."""
+"""The built-in sources. Any other is `package.module:function`: a function without arguments that returns Arrays."""
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """What a job trains and is scored on. Labels: int64 [N], in the order of the images; no model ever sees them.
+    """What a job is trained and scored on. Labels: int64 [N], in the order of the images; no model ever sees them.
 
-    hashes: SHA-256 of "data" (all arrays of the source), "validation_bits" and "test_bits" (None where the task is not
+    hashes: SHA-256 of "data" (all arrays of the source), "validation_bits" and "test_bits" (None if the task is not
     binary).
     """
 
     spec: DataSpec
-    train: GreyImages
-    validation: GreyImages
-    test: GreyImages
+    train: ByteImages
+    validation: ByteImages
+    test: ByteImages
     train_labels: Labels
     validation_labels: Labels
     test_labels: Labels
@@ -47,8 +47,9 @@ class DataSet:
 
 
 class Split(NamedTuple):
-    """Indices into x_train, for `test` into x_test where the source has test images of its own; of a subset, indices
-    into the three splits."""
+    """The indices of each split: into x_train, or for `test` into x_test if the source has one; of a subset, into the
+    splits themselves.
+    """
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
@@ -56,25 +57,25 @@ class Split(NamedTuple):
 
 
 def data_spec(task: Task, preset: str | None = None) -> DataSpec:
-    """What a model is told about the data of the task, at `preset`, from the task file alone."""
+    """What a model is told about the data of `task` at `preset`. Read from the task file alone."""
     sizes = task.data.sizes(task.protocol(preset).subset if preset else None)
     return DataSpec(task.data.shape, task.data.likelihood, sizes.train, task.data.classes)
 
 
 def load_data(task: Task, device: torch.device | str = "cpu", *, preset: str | None = None) -> DataSet:
-    """The data set of `task` on `device`, all of it or, where `preset` has a subset, that.
+    """The data set of `task` on `device`, or its subset at `preset`.
 
-    DataError where it is missing, damaged or not the one the task declares.
+    DataError if it is missing, damaged or not the one that the task declares.
     """
     arrays, data_hash = _load_source(task.data.source, str(data_folder()))
     _check(task, arrays, data_hash)
     split = draw_split(task, arrays)
-    test_source, test_label_source = arrays.x_test, arrays.y_test
-    if test_source is None or test_label_source is None:
-        test_source, test_label_source = arrays.x_train, arrays.y_train
+    x_test, y_test = arrays.x_test, arrays.y_test
+    if x_test is None or y_test is None:
+        x_test, y_test = arrays.x_train, arrays.y_train
     validation, validation_hash = _fixed_images(task, "validation", arrays.x_train[split.validation])
-    test, test_hash = _fixed_images(task, "test", test_source[split.test])
-    train = GreyImages(torch.tensor(arrays.x_train[split.train]), task.data.levels, task.data.likelihood)
+    test, test_hash = _fixed_images(task, "test", x_test[split.test])
+    train = ByteImages(torch.tensor(arrays.x_train[split.train]), task.data.levels, task.data.likelihood)
     kept = draw_subset(task, preset)
     return DataSet(
         spec=data_spec(task, preset),
@@ -83,14 +84,14 @@ def load_data(task: Task, device: torch.device | str = "cpu", *, preset: str | N
         test=test.subset(torch.from_numpy(kept.test)).to(device),
         train_labels=arrays.y_train[split.train][kept.train],
         validation_labels=arrays.y_train[split.validation][kept.validation],
-        test_labels=test_label_source[split.test][kept.test],
+        test_labels=y_test[split.test][kept.test],
         hashes={"data": data_hash, "validation_bits": validation_hash, "test_bits": test_hash},
     )
 
 
 def draw_split(task: Task, arrays: Arrays) -> Split:
-    """Validation images, and test images where the source has none of its own, drawn from the source's training images
-    by the task's seed; the source's own test images stay in their order.
+    """Which images each split has, drawn from the source's training images by the task's seed; the source's own test
+    images, if it has any, are the test split, in their order.
     """
     order = numpy_generator(task.seed, "split").permutation(len(arrays.x_train))
     validation, rest = np.split(order, [task.data.validation_size])
@@ -101,9 +102,9 @@ def draw_split(task: Task, arrays: Arrays) -> Split:
 
 
 def draw_subset(task: Task, preset: str | None) -> Split:
-    """Which images of each split the task has at `preset`, in ascending order: all, or as many as its subset says.
+    """Which images of each split the task uses at `preset`, in ascending order: all, or as many as its subset says.
 
-    Drawn by the task's seed; a smaller subset lies in a larger one.
+    Drawn by the task's seed; a larger subset contains every smaller one.
     """
     sizes = task.data.sizes(task.protocol(preset).subset if preset else None)
     return Split(
@@ -114,19 +115,19 @@ def draw_subset(task: Task, preset: str | None) -> Split:
     )
 
 
-def _fixed_images(task: Task, part: str, grey: Grey) -> tuple[GreyImages, str | None]:
-    """Validation or test images with the bits that the task draws once, and the hash of those."""
-    settings = task.data
-    if settings.likelihood != "bernoulli":
-        return GreyImages(torch.tensor(grey), settings.levels, settings.likelihood), None
-    bits = draw_bits(grey, settings.levels, numpy_generator(task.seed, f"{part} bits"))
-    images = GreyImages(torch.tensor(grey), settings.levels, settings.likelihood, torch.tensor(bits))
+def _fixed_images(task: Task, part: str, pixels: Pixels) -> tuple[ByteImages, str | None]:
+    """Validation or test images with the bits that a binary task draws once, and the hash of the bits."""
+    images = ByteImages(torch.tensor(pixels), task.data.levels, task.data.likelihood)
+    if images.likelihood != "bernoulli":
+        return images, None
+    bits = draw_bits(pixels, images.levels, numpy_generator(task.seed, f"{part} bits"))
+    images.bits = torch.tensor(bits)
     return images, hash_named({"bits": bits.astype(np.uint8)})
 
 
 @lru_cache(maxsize=4)
 def _load_source(source: str, folder: str) -> tuple[Arrays, str]:
-    """The arrays of a source and their hash, once a process. `folder` only tells one data folder from another."""
+    """The arrays of a source and their hash. `folder` only keeps one data folder apart from another in the cache."""
     arrays = _find_loader(source)()
     if not isinstance(arrays, Arrays):
         raise DataError(
@@ -169,10 +170,10 @@ def _check(task: Task, arrays: Arrays, data_hash: str) -> None:
 
 
 def _faults(task: Task, arrays: Arrays) -> Iterator[str]:
-    """What the task says of types, shapes, grey levels, labels and sizes and is not so; each presumes those before."""
+    """Where the task's types, shapes, levels, labels and sizes are wrong; each check presumes those before it."""
     settings = task.data
     if settings.levels > 255:
-        yield f"levels is {settings.levels}, but grey levels are bytes, at most 255"
+        yield f"levels is {settings.levels}, but a pixel is one byte, at most 255"
     if (arrays.x_test is None) != (arrays.y_test is None):
         yield "only one of x_test and y_test is there"
     for part, images, labels in (
@@ -186,7 +187,7 @@ def _faults(task: Task, arrays: Arrays) -> Iterator[str]:
         if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
             yield f"y_{part} is {labels.dtype} {list(labels.shape)}, not int64 [{len(images)}]"
         if images.max(initial=0) > settings.levels:
-            yield f"x_{part} has grey levels up to {images.max()}, not {settings.levels}"
+            yield f"x_{part} has levels up to {images.max()}, not {settings.levels}"
         if labels.size and not 0 <= labels.min() <= labels.max() < settings.classes:
             yield f"y_{part} has labels from {labels.min()} to {labels.max()}, not 0 to {settings.classes - 1}"
     to_split = settings.train_size + settings.validation_size

@@ -1,4 +1,4 @@
-"""A data set as its source gives it: plain NumPy arrays, and the hash that says whether they are the right ones."""
+"""A data set as its source gives it: plain NumPy arrays, and the hash that tells whether they are the right ones."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,41 +7,35 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Grey = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """What a loader returns.
+    """What a source of images returns.
 
-    x_train, x_test: grey levels, uint8 [N, C, H, W]. y_train, y_test: labels, int64 [N]. x_test and y_test are None
-    where the source has no test images of its own. origin: where the arrays came from, for messages; not hashed.
-    git_blob: the git blob id of the one file that they were read from, where the source verified that; not hashed.
+    x_train, x_test: pixels, uint8 [N, C, H, W], from 0 to the `levels` of the task. y_train, y_test: labels, int64 [N].
+    x_test and y_test are None if the source has no test images of its own. origin: where the arrays came from, for
+    messages. git_blob: the git blob id of the one file they were read from, if the source verified it. Neither of the
+    last two is hashed.
     """
 
-    x_train: Grey
+    x_train: Pixels
     y_train: Labels
-    x_test: Grey | None
+    x_test: Pixels | None
     y_test: Labels | None
     origin: str = "its loader"
     git_blob: str | None = None
 
 
 def hash_arrays(arrays: Arrays) -> str:
-    """SHA-256 over the four arrays: what `data.sha256` in a task file declares."""
-    return hash_named(
-        {
-            "x_train": arrays.x_train,
-            "y_train": arrays.y_train,
-            "x_test": arrays.x_test,
-            "y_test": arrays.y_test,
-        }
-    )
+    """SHA-256 over the four arrays: what a task file declares as `data.sha256`."""
+    return hash_named({name: getattr(arrays, name) for name in ("x_train", "y_train", "x_test", "y_test")})
 
 
 def hash_named(arrays: Mapping[str, NDArray[np.generic] | None]) -> str:
-    """SHA-256 over name, type, shape and bytes of each array in turn, little-endian: the same on every machine."""
+    """SHA-256 over the name, type, shape and little-endian bytes of each array in turn: the same on every machine."""
     digest = hashlib.sha256()
     for name, array in arrays.items():
         if array is None:

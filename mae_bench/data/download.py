@@ -1,4 +1,4 @@
-"""The data folder, and files fetched into it by pooch from the first mirror that has the right one."""
+"""The data folder, and files that pooch fetches into it from the first mirror that has the right one."""
 
 import hashlib
 import logging
@@ -11,24 +11,24 @@ from tempfile import TemporaryDirectory
 import platformdirs
 import pooch
 
-from mae_bench.errors import DataError
+from mae_bench.foundation.errors import DataError
 
 FOLDER_VARIABLE = "MAE_BENCH_DATA"
 
 
 def data_folder() -> Path:
-    """Where data sets are kept: what MAE_BENCH_DATA names, else the user's cache folder of this machine."""
+    """Where data sets are kept: the folder that MAE_BENCH_DATA names, else mae-bench in the user's cache."""
     named = os.environ.get(FOLDER_VARIABLE)
     return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("mae-bench"))
 
 
 def fetch(file_name: str, mirrors: Sequence[str], known_hash: str, *, prepared: str) -> Path:
-    """The path of `file_name` in the data folder, downloaded first where it is missing or damaged.
+    """The path of `file_name` in the data folder, downloaded first if it is missing or damaged.
 
-    mirrors: URL prefixes that end in "/", tried in turn; the next one serves where one is unreachable, answers with an
-    error, breaks off or sends other bytes. known_hash: the file's SHA-256, hexadecimal, or "md5:" and its MD5, or
-    "git-blob:" and its git blob id. prepared: the name of the file that serves in its place, for the message. The file
-    appears whole or not at all. DataError names the file, what went wrong at each mirror and the remedy.
+    mirrors: URL prefixes that end in "/", tried in turn until one sends the right file. known_hash: the file's SHA-256
+    in hexadecimal, or "md5:" and its MD5, or "git-blob:" and its git blob id. prepared: the name of the file that would
+    do in its place, for the message. The file appears whole or not at all. DataError says what went wrong at each
+    mirror.
     """
     folder = data_folder()
     path = folder / file_name
@@ -54,16 +54,16 @@ def fetch(file_name: str, mirrors: Sequence[str], known_hash: str, *, prepared: 
                 if _has_hash(downloaded, known_hash):
                     return downloaded.replace(path)
             faults.append(f"{mirror}: what it sent does not have the known hash")
-        except OSError as error:  # those of requests are among them
+        except OSError as error:  # which includes those of requests
             faults.append(f"{mirror}: {_fault(error)}")
     raise DataError(
-        f"{file_name} cannot be had ({'; '.join(faults)}); "
+        f"{file_name} could not be fetched ({'; '.join(faults)}); "
         f"check the network, or put {prepared} into {folder} (or into the folder that {FOLDER_VARIABLE} names)."
     )
 
 
 def git_blob_id(content: bytes) -> str:
-    """What git calls a file of that content: SHA-1 over "blob", its length, a zero byte and the content."""
+    """The git blob id of `content`: SHA-1 over "blob", its length, a zero byte and the content, hexadecimal."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
@@ -75,7 +75,7 @@ def _has_hash(path: Path, known_hash: str) -> bool:
 
 
 def _fault(error: OSError) -> str:
-    """What went wrong at a mirror, in a few words: the library's own text repeats the URL, at length."""
+    """What went wrong at a mirror, in a few words; the library's own text repeats the URL at length."""
     response = getattr(error, "response", None)
     if response is not None:
         return f"HTTP status {response.status_code}"

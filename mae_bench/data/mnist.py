@@ -3,16 +3,14 @@
 import gzip
 import struct
 import zlib
-from collections.abc import Mapping
 from math import prod
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mae_bench.data.arrays import Arrays
 from mae_bench.data.download import data_folder, fetch
-from mae_bench.data.prepared import damaged, read_npz
+from mae_bench.data.prepared import damaged, read_npz, to_arrays
 
 NAME = "MNIST"
 PREPARED = "mnist.npz"
@@ -27,26 +25,28 @@ FILES = {
     "y_test": ("t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
 }
 """Array -> file and its SHA-256."""
+SIZE = (28, 28)
 
 
 def load() -> Arrays:
     """x_train: uint8 [60000, 1, 28, 28], x_test: uint8 [10000, 1, 28, 28], in the original order.
 
-    A mnist.npz in the data folder wins over a download. DataError where the set is missing or damaged.
+    A mnist.npz in the data folder (x_* uint8 [N, 28, 28], y_* [N]) wins over a download. DataError if the set is
+    missing or damaged.
     """
     prepared = data_folder() / PREPARED
     if prepared.exists():
-        return _arrays(read_npz(prepared, NAME), str(prepared))
+        return to_arrays(read_npz(prepared, NAME), NAME, str(prepared), SIZE)
     parts = {}
     for name, (file_name, known_hash) in FILES.items():
         path = fetch(file_name, MIRRORS, known_hash, prepared=PREPARED)
         parts[name] = parse_idx(path.read_bytes(), file_name)
-    return _arrays(parts, "the four IDX files")
+    return to_arrays(parts, NAME, "the four IDX files", SIZE)
 
 
 def parse_idx(content: bytes, file_name: str) -> NDArray[np.uint8]:
     """The array of a gzipped IDX file of bytes: two zeros, 8 (unsigned byte), the number of axes, each axis as a
-    big-endian 32-bit count, then the values. DataError where anything is missing or left over.
+    big-endian 32-bit count, then the values. DataError if anything is missing or left over.
     """
     try:
         raw = gzip.decompress(content)
@@ -60,20 +60,3 @@ def parse_idx(content: bytes, file_name: str) -> NDArray[np.uint8]:
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
         raise damaged(NAME, file_name, str(error)) from error
     return values.reshape(shape)
-
-
-def _arrays(parts: Mapping[str, NDArray[Any]], origin: str) -> Arrays:
-    """The four parts, checked for type and shape; how many images there must be is the task's to say."""
-    for split in ("train", "test"):
-        images, labels = parts[f"x_{split}"], parts[f"y_{split}"]
-        if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
-            raise damaged(NAME, origin, f"x_{split} is {images.dtype} {list(images.shape)}, not uint8 [N, 28, 28]")
-        if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
-            raise damaged(NAME, origin, f"y_{split} is {labels.dtype} {list(labels.shape)}, not one integer an image")
-    return Arrays(
-        x_train=parts["x_train"][:, np.newaxis].astype(np.uint8),
-        y_train=parts["y_train"].astype(np.int64),
-        x_test=parts["x_test"][:, np.newaxis].astype(np.uint8),
-        y_test=parts["y_test"].astype(np.int64),
-        origin=origin,
-    )

@@ -2,18 +2,15 @@
 two archives of 105x105 drawings. Not the images of `mae_bench.data.omniglot`.
 """
 
-from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mae_bench.data.arrays import Arrays
+from mae_bench.data.arrays import Arrays, Labels, Pixels
 from mae_bench.data.download import data_folder, fetch
-from mae_bench.data.prepared import damaged, read_npz
+from mae_bench.data.prepared import Parts, damaged, read_npz, to_arrays
 
 NAME = "Lake et al.'s OMNIGLOT"
 PREPARED = "omniglot.npz"
@@ -22,7 +19,8 @@ PARTS = {
     "background": ("images_background.zip", "md5:68d2efa1b9178cc56df9314c21c6e718"),
     "evaluation": ("images_evaluation.zip", "md5:6b91aef0f799c5bb55b94e3f2daec811"),
 }
-"""Part -> archive and its hash as torchvision states it; what is in it is then checked by the task's own SHA-256."""
+"""Part -> archive and its hash as torchvision states it; the task's own SHA-256 then checks what it holds."""
+PAIRS = [(f"x_{part}", f"alphabet_{part}") for part in PARTS]
 SIZE = (28, 28)
 
 
@@ -31,25 +29,24 @@ def load() -> Arrays:
     alphabets, then the 20 for evaluation; y_train: the alphabet, 0 to 49. The source has no test images of its own.
 
     A prepared file (x_background, x_evaluation: uint8 [N, 28, 28]; alphabet_background, alphabet_evaluation: [N]) wins
-    over a download. DataError where the set is missing or damaged.
+    over a download. DataError if the set is missing or damaged.
     """
     prepared = data_folder() / PREPARED
     if prepared.exists():
-        names = [f"{array}_{part}" for part in PARTS for array in ("x", "alphabet")]
-        return _arrays(read_npz(prepared, NAME, names), str(prepared))
-    parts: dict[str, NDArray[Any]] = {}
+        return to_arrays(read_npz(prepared, NAME, PAIRS), NAME, str(prepared), SIZE, train=PAIRS, test=())
+    parts: Parts = {}
     alphabets = 0
-    for part, (file_name, known_hash) in PARTS.items():
+    for (x, alphabet), (file_name, known_hash) in zip(PAIRS, PARTS.values(), strict=True):
         images, labels = read_archive(fetch(file_name, MIRRORS, known_hash, prepared=PREPARED))
-        parts |= {f"x_{part}": images, f"alphabet_{part}": labels + alphabets}
+        parts |= {x: images, alphabet: labels + alphabets}
         alphabets += 1 + labels.max()
-    return _arrays(parts, "the two archives")
+    return to_arrays(parts, NAME, "the two archives", SIZE, train=PAIRS, test=())
 
 
-def read_archive(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images [N, 28, 28] and alphabets [N], numbered by name, of an archive of PNG drawings, ink black on white.
+def read_archive(path: Path) -> tuple[Pixels, Labels]:
+    """Images, uint8 [N, 28, 28], and alphabets, int64 [N], numbered by name, of an archive of PNGs, black on white.
 
-    Members are FOLDER/ALPHABET/CHARACTER/DRAWING.png, where FOLDER is the archive's own name. Each output pixel is the
+    Its members are FOLDER/ALPHABET/CHARACTER/DRAWING.png; FOLDER is the archive's own name. Each output pixel is the
     mean of the pixels whose centres it covers, three or four in each direction (Pillow's box filter). DataError if
     damaged.
     """
@@ -68,22 +65,3 @@ def read_archive(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         return np.stack(images), np.unique(names, return_inverse=True)[1].astype(np.int64)
     except Exception as error:  # damage shows in zipfile, zlib, Pillow or NumPy, each with errors of its own
         raise damaged(NAME, path.name, f"{type(error).__name__}: {error}") from error
-
-
-def _arrays(parts: Mapping[str, NDArray[Any]], origin: str) -> Arrays:
-    """The two parts one after the other, checked for type and shape; how many there must be is the task's to say."""
-    for part in PARTS:
-        images, labels = parts[f"x_{part}"], parts[f"alphabet_{part}"]
-        if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != SIZE:
-            raise damaged(NAME, origin, f"x_{part} is {images.dtype} {list(images.shape)}, not uint8 [N, 28, 28]")
-        if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
-            raise damaged(
-                NAME, origin, f"alphabet_{part} is {labels.dtype} {list(labels.shape)}, not one integer an image"
-            )
-    return Arrays(
-        x_train=np.concatenate([parts[f"x_{part}"] for part in PARTS])[:, np.newaxis],
-        y_train=np.concatenate([parts[f"alphabet_{part}"] for part in PARTS]).astype(np.int64),
-        x_test=None,
-        y_test=None,
-        origin=origin,
-    )

@@ -1,7 +1,7 @@
 """Executors: jobs -> records. Nothing here knows what a VAE is.
 
 `executors.run.run_jobs` asks the store which jobs have a record already and gives the others to an executor, which runs
-each through `executors.job.run_job`, in this process or in others, and lets no failed job stop the rest.
+each through `executors.run_job.run_job`, in this process or in others, and lets no failed job stop the rest.
 """
 
 from collections.abc import Generator, Sequence
@@ -9,28 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from mae_bench.plan import Job
+    from mae_bench.executors.display import RunDisplay
+    from mae_bench.job.settings import JobSettings
+    from mae_bench.planning.plan import Job
     from mae_bench.records.schema import Record
     from mae_bench.records.store import Store
-    from mae_bench.report.progress import RunDisplay
 
 OverwriteStrategy = Literal["only-missing", "always", "never"]
-"""only-missing: run what has no complete record, a partial one is continued from its checkpoint. always: run everything
-anew, without old checkpoints; where that is interrupted, only-missing goes on with it. never: keep every record that
-exists, even a partial one."""
-
-
-@dataclass(frozen=True)
-class JobSettings:
-    """How a job is run, as far as its numbers do not depend on it, but for rounding.
-
-    max_minutes: of training in this run, by the default loop; the record is then partial. checkpoint_minutes: wall time
-    between two checkpoints. compiled: training steps, by torch.compile.
-    """
-
-    max_minutes: float | None = None
-    checkpoint_minutes: float = 1.0
-    compiled: bool = False
+"""only-missing: run what has no complete record; a partial one is continued from its checkpoint. always: run everything
+anew, without old checkpoints; if that is interrupted, only-missing resumes it. never: keep every record that exists,
+even a partial one."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +35,7 @@ class Executor(Protocol):
     """Runs jobs. An executor chooses where and how many at a time; the numbers are the same."""
 
     def run(
-        self, jobs: "Sequence[Job]", store: "Store", settings: JobSettings, report: "RunDisplay"
+        self, jobs: "Sequence[Job]", store: "Store", settings: "JobSettings", report: "RunDisplay"
     ) -> Generator[JobResult, None, None]:
         """The result of every job, as they come. report: told of a job that runs in this very process.
 

@@ -3,11 +3,12 @@
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from mae_bench.errors import UsageError, describe
-from mae_bench.executors import JobResult, JobSettings
-from mae_bench.plan import Job
+from mae_bench.executors import JobResult
+from mae_bench.executors.display import RunDisplay
+from mae_bench.foundation.errors import UsageError, describe
+from mae_bench.job.settings import JobSettings
+from mae_bench.planning.plan import Job
 from mae_bench.records.store import Store
-from mae_bench.report.progress import RunDisplay
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class InProcess:
         self, jobs: Sequence[Job], store: Store, settings: JobSettings, report: RunDisplay
     ) -> Generator[JobResult, None, None]:
         """As `Executor.run`."""
-        from mae_bench.executors.job import run_job
+        from mae_bench.executors.run_job import run_job
 
         for job in jobs:
             report.start(job.title)

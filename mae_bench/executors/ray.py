@@ -18,15 +18,17 @@ from typing import Any
 
 import platformdirs
 
-from mae_bench.atomic import write_atomically
-from mae_bench.errors import MaeBenchError, UsageError, describe
-from mae_bench.executors import JobResult, JobSettings
+from mae_bench.executors import JobResult
+from mae_bench.executors.display import RunDisplay
 from mae_bench.executors.worker_process import WorkerProcess, make_request
-from mae_bench.interruption import GRACE_SECONDS
-from mae_bench.plan import Job
+from mae_bench.foundation.atomic import write_atomically
+from mae_bench.foundation.errors import MaeBenchError, UsageError, describe
+from mae_bench.foundation.interruption import GRACE_SECONDS
+from mae_bench.job.checkpoint import MODEL_FILE
+from mae_bench.job.settings import JobSettings
+from mae_bench.planning.plan import Job
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store
-from mae_bench.report.progress import RunDisplay
 
 RESTARTS = 5
 """Of one job, by Ray, after its node or its Ray worker is gone. A job that fails or kills its own process has none."""
@@ -62,7 +64,8 @@ class OnRay:
         for job in jobs:
             request = make_request(job, store, settings, device=device, place=device)
             request["scratch"] = f"jobs/{run}/{job.key}"
-            pending[task.remote(request, environment, self.timeout_minutes, identity)] = job
+            weights = (store.working_directory(job) / MODEL_FILE).read_bytes() if job.trained else None
+            pending[task.remote(request, environment, self.timeout_minutes, identity, weights)] = job
         try:
             while pending:
                 ended, _ = ray.wait(list(pending), num_returns=1)
@@ -139,9 +142,16 @@ _worker: WorkerProcess | None = None
 
 
 def run_on_node(
-    request: dict[str, Any], environment: dict[str, str], timeout_minutes: float | None, identity: str
+    request: dict[str, Any],
+    environment: dict[str, str],
+    timeout_minutes: float | None,
+    identity: str,
+    weights: bytes | None = None,
 ) -> dict[str, Any]:
-    """The Ray task: the reply of a process of this node to `request`, and whether the node shares the store."""
+    """The Ray task: the reply of a process of this node to `request`, and whether the node shares the store.
+
+    weights: the model file of a trained model, for a node that does not share the store.
+    """
     # Ray cancels a task by SIGINT, which does nothing where the node was started by a shell's & and ignores it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "") if request["device"] == "cuda" else ""
@@ -151,13 +161,15 @@ def run_on_node(
     scratch = platformdirs.user_cache_path("mae-bench") / request["scratch"]
     if not shared:
         request = {**request, "store": None, "working_directory": str(scratch)}
+        if weights is not None:
+            write_atomically(scratch / MODEL_FILE, weights)
     worker = _worker_with({**environment, "CUDA_VISIBLE_DEVICES": gpus})
     reply: dict[str, Any] = {}
     try:
         reply = worker.run(request, timeout_minutes)
     finally:
         if "record" not in reply:  # it failed, or Ray cancels this task
-            _stop_worker()
+            stop_worker()
     if "record" in reply:
         shutil.rmtree(scratch, ignore_errors=True)
     return {**reply, "shared": shared}
@@ -167,13 +179,14 @@ def _worker_with(environment: dict[str, str]) -> WorkerProcess:
     """The process kept from the job before, or a new one where the GPU is another."""
     global _worker  # noqa: PLW0603 (a Ray worker is a process, and this is its state)
     if _worker is not None and _worker.environment != environment:
-        _stop_worker()
+        stop_worker()
     if _worker is None:
         _worker = WorkerProcess(environment)
     return _worker
 
 
-def _stop_worker() -> None:
+def stop_worker() -> None:
+    """End the process that this Ray worker keeps for its next job, if there is one."""
     global _worker
     worker, _worker = _worker, None
     if worker is not None:

@@ -8,13 +8,14 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mae_bench.errors import MaeBenchError, UsageError, describe
-from mae_bench.executors import Executor, JobSettings, OverwriteStrategy
-from mae_bench.plan import Job
+from mae_bench.executors import Executor, OverwriteStrategy
+from mae_bench.executors.display import RunDisplay
+from mae_bench.foundation.errors import MaeBenchError, UsageError, describe
+from mae_bench.job.settings import JobSettings
+from mae_bench.planning.plan import Job
+from mae_bench.planning.task import Task
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store
-from mae_bench.report.progress import RunDisplay
-from mae_bench.task import Task
 
 
 @dataclass

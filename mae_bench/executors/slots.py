@@ -8,14 +8,15 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mae_bench.errors import UsageError, describe
-from mae_bench.executors import JobResult, JobSettings
+from mae_bench.executors import JobResult
+from mae_bench.executors.display import RunDisplay
 from mae_bench.executors.local import choose_device
 from mae_bench.executors.worker_process import WorkerProcess, make_request
-from mae_bench.plan import Job
+from mae_bench.foundation.errors import UsageError, describe
+from mae_bench.job.settings import JobSettings
+from mae_bench.planning.plan import Job
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store
-from mae_bench.report.progress import RunDisplay
 
 
 @dataclass(frozen=True)

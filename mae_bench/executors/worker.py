@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mae_bench import interruption
-from mae_bench.errors import MaeBenchError
-from mae_bench.executors import JobSettings
+from mae_bench.foundation import interruption
+from mae_bench.foundation.errors import MaeBenchError
+from mae_bench.job.settings import JobSettings
 from mae_bench.records.store import Store
 
 OUTPUT_FILE = "output.txt"
@@ -44,8 +44,8 @@ def main() -> None:
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """{"record": ..., "seconds": ...}, or "failure" in place of the record; see `worker_process.make_request`."""
-    from mae_bench.executors.job import run_job
     from mae_bench.executors.local import choose_device
+    from mae_bench.executors.run_job import run_job
     from mae_bench.executors.specification import restore
 
     working_directory = Path(request["working_directory"])

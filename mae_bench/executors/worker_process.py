@@ -13,11 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mae_bench.executors import JobSettings
 from mae_bench.executors.specification import specify
 from mae_bench.executors.worker import OUTPUT_FILE
-from mae_bench.interruption import GRACE_SECONDS
-from mae_bench.plan import Job
+from mae_bench.foundation.interruption import GRACE_SECONDS
+from mae_bench.job.settings import JobSettings
+from mae_bench.planning.plan import Job
 from mae_bench.records.store import Store
 
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import mae_bench.executors.worker as w; w.main()"

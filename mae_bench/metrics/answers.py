@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mae_bench.adapter import Adapter, DiagonalGaussian, ImportanceTerms
-from mae_bench.errors import MaeBenchError
+from mae_bench.foundation.errors import MaeBenchError
 
 IMAGES_PER_BATCH = 500
 """Images in one call of `posterior` or `encode`; fixed, since a batch's size may move the last bits of an answer."""

@@ -1,87 +1,54 @@
-"""Every metric's unit, direction and title, in the order of the boards. Does not import torch."""
+"""Every metric and what is known of it before it is measured, in the order of the boards. Does not import torch."""
 
 import re
 from dataclasses import dataclass
-from math import sqrt
-from typing import TYPE_CHECKING, Annotated, Literal
+from math import inf
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 Direction = Literal["lower", "higher", "none"]
+Family = Literal["density", "posterior", "probes"]
+FAMILIES: dict[Family, str] = {
+    "density": "Likelihood",
+    "posterior": "Posterior geometry",
+    "probes": "Representation: test accuracy",
+}
+"""The metrics that are measured together, and the heading over their columns."""
 
 
 @dataclass(frozen=True)
 class MetricKind:
-    """What is known of a metric before it is measured. direction "none": no value is better than another."""
+    """What is known of a metric before it is measured.
+
+    direction: which values are better; "none" if no value is better than another. decimals: how many a board shows, of
+    an accuracy in per cent. lowest, highest: what every image's value lies between, and so their mean does; a `noisy`
+    one is estimated by random draws, and its mean may miss the bounds by chance.
+    """
 
     name: str
     title: str
     unit: str
     direction: Direction
+    family: Family
+    decimals: int
+    lowest: float = 0.0
+    highest: float = inf
+    noisy: bool = False
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """One measured metric.
-
-    value: None where it is not finite, and then `reason` says so; beside a value, `reason` is what to know about it.
-    stderr: standard error over the n test images, None where there is none. draws: the values of the single runs of a
-    probe, where `value` is their mean. Accuracies lie in [0, 1].
-    """
-
-    name: str
-    value: float | None
-    stderr: float | None
-    n: int
-    draws: tuple[float, ...] = ()
-    reason: str | None = None
-
-    @classmethod
-    def over_images(
-        cls,
-        name: str,
-        per_image: "NDArray[np.float64]",
-        draws: tuple[float, ...] = (),
-        reason: str | None = None,
-    ) -> "Measurement":
-        """The mean of finite values, one an image, [n] float64, and its standard error, std(ddof=1) / sqrt(n)."""
-        n = len(per_image)
-        stderr = float(per_image.std(ddof=1)) / sqrt(n) if n > 1 else None
-        return cls(name, float(per_image.mean()), stderr, n, draws, reason)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What an evaluation found: the metrics it measured, and the reason for each that the model cannot answer."""
-
-    measurements: list[Measurement]
-    not_supported: dict[str, str]
-
-
-@dataclass(frozen=True)
-class DensityOutcome(Outcome):
-    """The outcome of the importance-weighted estimator."""
-
-    nll_by_samples: dict[int, float]
-    """NLL estimated from k samples, nats, for k = 1, 4, 16, ...; empty where it is not finite."""
-
-
-_FIXED = {
+KINDS = {
     kind.name: kind
     for kind in (
-        MetricKind("nll", "NLL", "nats", "lower"),
-        MetricKind("bits_per_dim", "bits/dim", "bits/dim", "lower"),
-        MetricKind("negative_elbo", "-ELBO", "nats", "lower"),
-        MetricKind("reconstruction_error", "RE", "nats", "none"),
-        MetricKind("kl", "KL", "nats", "none"),
-        MetricKind("effective_sample_size", "ESS", "samples", "none"),
-        MetricKind("mpd", "MPD", "nats", "none"),
-        MetricKind("mpd_std", "MPD STD", "nats", "none"),
-        MetricKind("active_units", "active units", "units", "none"),
+        MetricKind("nll", "NLL", "nats", "lower", "density", 2, noisy=True),
+        MetricKind("bits_per_dim", "bits/dim", "bits/dim", "lower", "density", 3, noisy=True),
+        MetricKind("negative_elbo", "-ELBO", "nats", "lower", "density", 2, noisy=True),
+        MetricKind("reconstruction_error", "RE", "nats", "none", "density", 2),
+        MetricKind("kl", "KL", "nats", "none", "density", 2, noisy=True),
+        MetricKind("effective_sample_size", "ESS", "samples", "none", "density", 1, lowest=1.0),
+        MetricKind("mpd", "MPD", "nats", "none", "posterior", 2),
+        MetricKind("mpd_std", "MPD STD", "nats", "none", "posterior", 2),
+        MetricKind("active_units", "active units", "units", "none", "posterior", 1),
     )
 }
 _PROBES = {
@@ -92,16 +59,22 @@ _PROBES = {
     r"svm_linear_(\d+|all)": "SVM linear {0}",
     r"svm_rbf_(\d+|all)": "SVM RBF {0}",
 }
+"""The probes come in as many forms as a protocol asks for: a pattern of names and the title of each."""
 
 
 def metric_kind(name: str) -> MetricKind:
-    """The kind of the metric `name`; ValueError where there is no such metric."""
-    if name in _FIXED:
-        return _FIXED[name]
+    """The kind of the metric `name`; ValueError if there is no such metric."""
+    if name in KINDS:
+        return KINDS[name]
     for pattern, title in _PROBES.items():
         if match := re.fullmatch(pattern, name):
-            return MetricKind(name, title.format(*match.groups()), "accuracy", "higher")
+            return MetricKind(name, title.format(*match.groups()), "accuracy", "higher", "probes", 1, highest=1.0)
     raise ValueError(f"there is no metric {name!r}")
+
+
+def metrics_of(family: Family) -> tuple[str, ...]:
+    """The metrics of a family that every protocol has, in the order of the boards; none for the probes."""
+    return tuple(name for name, kind in KINDS.items() if kind.family == family)
 
 
 MetricName = Annotated[str, AfterValidator(lambda name: metric_kind(name).name)]
@@ -110,9 +83,9 @@ MetricName = Annotated[str, AfterValidator(lambda name: metric_kind(name).name)]
 
 def board_order(name: str) -> tuple[int, str, int]:
     """A sort key: density, geometry, then the probes by family and number."""
-    if name in _FIXED:
-        return (list(_FIXED).index(name), "", 0)
+    if name in KINDS:
+        return (list(KINDS).index(name), "", 0)
     number = re.search(r"_(\d+|all)", name)
     family = re.sub(r"_(\d+|all)", "", name)
     count = 0 if number is None else 10**9 if number[1] == "all" else int(number[1])
-    return (len(_FIXED), family, count)
+    return (len(KINDS), family, count)

@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mae_bench.adapter import Adapter, Images, ImportanceTerms, NotSupported, Progress
-from mae_bench.errors import MaeBenchError
+from mae_bench.foundation.errors import MaeBenchError
+from mae_bench.foundation.seeding import derive_seed, numpy_generator
 from mae_bench.metrics.answers import ask_importance_terms, seeded
-from mae_bench.metrics.catalogue import DensityOutcome, Measurement
-from mae_bench.seeding import derive_seed, numpy_generator
-from mae_bench.task import DensitySettings
-
-DENSITY_METRICS = ("nll", "bits_per_dim", "negative_elbo", "reconstruction_error", "kl", "effective_sample_size")
+from mae_bench.metrics.catalogue import metrics_of
+from mae_bench.metrics.outcome import DensityOutcome, Measurement
+from mae_bench.metrics.settings import DensitySettings, sample_levels
 
 PerImage = NDArray[np.float64]
 
@@ -84,7 +83,7 @@ def evaluate_density(
                 finished[shard] = scored
             scores.append(scored)
     except NotSupported as error:
-        return DensityOutcome([], dict.fromkeys(DENSITY_METRICS, str(error)), {})
+        return DensityOutcome([], dict.fromkeys(metrics_of("density"), str(error)), {})
     return combine_shards(scores, adapter.data.dimensions)
 
 
@@ -117,7 +116,9 @@ def combine_shards(shards: Sequence[ShardScores], dimensions: int) -> DensityOut
     n = len(nll[1])
     if faulty := n - int(np.isfinite(nll[1]).sum()):
         reason = f"{faulty} of {n} images have a log-weight that is not finite"
-        return DensityOutcome([Measurement(name, None, None, n, reason=reason) for name in DENSITY_METRICS], {}, {})
+        return DensityOutcome(
+            [Measurement(name, None, None, n, reason=reason) for name in metrics_of("density")], {}, {}
+        )
     per_image = {
         "nll": nll[max(nll)],
         "bits_per_dim": nll[max(nll)] / (dimensions * log(2)),
@@ -126,14 +127,8 @@ def combine_shards(shards: Sequence[ShardScores], dimensions: int) -> DensityOut
         "kl": np.concatenate([shard.kl for shard in shards]),
         "effective_sample_size": np.concatenate([shard.effective_sample_size for shard in shards]),
     }
-    measurements = [Measurement.over_images(name, per_image[name]) for name in DENSITY_METRICS]
+    measurements = [Measurement.over_images(name, per_image[name]) for name in metrics_of("density")]
     return DensityOutcome(measurements, {}, {k: float(values.mean()) for k, values in nll.items()})
-
-
-def sample_levels(samples: int) -> tuple[int, ...]:
-    """The k at which the NLL is also reported: the powers of four that divide `samples`, and `samples`."""
-    powers = (4**exponent for exponent in range(samples.bit_length()))
-    return (*(k for k in powers if k < samples and samples % k == 0), samples)
 
 
 def _chosen_images(available: int, settings: DensitySettings, task_seed: int) -> Tensor:

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from mae_bench.adapter import Adapter, Images, NotSupported
-from mae_bench.errors import MaeBenchError
+from mae_bench.foundation.errors import MaeBenchError
 from mae_bench.metrics.answers import IMAGES_PER_BATCH, ask_posterior
-from mae_bench.metrics.catalogue import Measurement, Outcome
-from mae_bench.task import PosteriorSettings
-
-POSTERIOR_METRICS = ("mpd", "mpd_std", "active_units")
+from mae_bench.metrics.catalogue import metrics_of
+from mae_bench.metrics.outcome import Measurement, Outcome
+from mae_bench.metrics.settings import PosteriorSettings
 
 _SMALLEST_VARIANCE = 1e-24
 """Below the rounding of float64: a variance of pairs under it is zero, and the square root there has no gradient."""
@@ -44,6 +43,14 @@ def total_pairwise_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (cross + of_second - of_first)
 
 
+def mutual_posterior_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Eq. (4) of the paper: the mean of KL(q(z|x_i) || q(z|x_j)) over pairs i != j; a scalar, nats.
+
+    ValueError if there are fewer than two rows.
+    """
+    return _pairs(total_pairwise_kl(mean, log_variance)).mean().to(mean.dtype)
+
+
 def posterior_divergence_std(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Eq. (6) of the paper: the standard deviation of KL(q(z|x_i) || q(z|x_j)) over pairs i != j; a scalar, nats.
 
@@ -72,7 +79,7 @@ def evaluate_posterior(adapter: Adapter, test: Images, settings: PosteriorSettin
     try:
         answers = [ask_posterior(adapter, test.batch(indices)) for indices in batches]
     except NotSupported as error:
-        return Outcome([], dict.fromkeys(POSTERIOR_METRICS, str(error)))
+        return Outcome([], dict.fromkeys(metrics_of("posterior"), str(error)))
     mean = torch.cat([answer.mean for answer in answers])
     log_variance = torch.cat([answer.log_variance for answer in answers])
     return Outcome(_measurements(mean, log_variance, settings.active_unit_variance), {})
@@ -87,7 +94,7 @@ def _measurements(mean: Tensor, log_variance: Tensor, active_unit_variance: floa
     elif not divergences.isfinite().all():
         reason = "the divergence of two posteriors is too large for a float64"
     if reason:
-        return [Measurement(name, None, None, n, reason=reason) for name in POSTERIOR_METRICS]
+        return [Measurement(name, None, None, n, reason=reason) for name in metrics_of("posterior")]
     pairs = _pairs(divergences)
     errors = jackknife_errors(divergences) if n > 2 else (None, None)
     active_units = int((mean.var(0, correction=1) > active_unit_variance).sum())

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,31 +21,47 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
+from torch import Tensor
 
-from mae_bench.adapter import Adapter, NotSupported, Progress
+from mae_bench.adapter import Adapter, Images, NotSupported, Progress
+from mae_bench.foundation.seeding import derive_seed, numpy_generator
 from mae_bench.metrics.answers import IMAGES_PER_BATCH, ask_representation, seeded
-from mae_bench.metrics.catalogue import Measurement, Outcome
-from mae_bench.seeding import derive_seed, numpy_generator
-from mae_bench.task import LabelCount, ProbeSettings
-
-if TYPE_CHECKING:
-    from mae_bench.data import DataSet
-    from mae_bench.data.images import GreyImages
+from mae_bench.metrics.outcome import Measurement, Outcome
+from mae_bench.metrics.settings import KERNELS, Kernel, LabelCount, ProbeSettings
 
 MOST_CHOLESKY_WEIGHTS = 1000
 """Of a logistic regression whose Newton steps are solved by Cholesky's method; those of a larger one are by conjugate
 gradients."""
 _SVM_CACHE_MIB = 1000
 
-Kernel = Literal["linear", "rbf"]
-KERNELS: tuple[Kernel, ...] = ("linear", "rbf")
 Representations = NDArray[np.float32]
 Labels = NDArray[np.int64]
 Indices = NDArray[np.int64]
 
 
+class ProbedImages(Images, Protocol):
+    """Images that can be encoded without chance."""
+
+    def thresholded(self, indices: Tensor) -> Tensor:
+        """x for the images `indices` [B], the bits of a binary task by a threshold: float32 [B, C, H, W]."""
+        ...
+
+
+class LabelledSplits(Protocol):
+    """What the probes need of a data set (`mae_bench.data.DataSet`)."""
+
+    @property
+    def train(self) -> ProbedImages: ...
+    @property
+    def test(self) -> ProbedImages: ...
+    @property
+    def train_labels(self) -> Labels: ...
+    @property
+    def test_labels(self) -> Labels: ...
+
+
 def evaluate_probes(
-    adapter: Adapter, data: "DataSet", settings: ProbeSettings, *, task_seed: int, progress: Progress
+    adapter: Adapter, data: LabelledSplits, settings: ProbeSettings, *, task_seed: int, progress: Progress
 ) -> Outcome:
     """K-Means, KNN, logistic regression and SVMs on the representations of all training and test images.
 
@@ -53,7 +69,7 @@ def evaluate_probes(
     probes without a value; a probe that needs more training images than there are, or fewer dimensions, is absent with
     that reason. MaeBenchError where `encode` answers in a wrong shape.
     """
-    names = probe_names(settings)
+    names = list(settings.expected(len(data.test)))
     batches = sum(-(-len(images) // IMAGES_PER_BATCH) for images in (data.train, data.test))
     steps = count(1)
     total = batches + len(settings.kmeans_clusters) + len(settings.label_counts) + len(settings.svm_label_counts)
@@ -100,15 +116,6 @@ def evaluate_probes(
         )
         absent |= {f"svm_{kernel}_all": reason for kernel in KERNELS}
     return Outcome(measurements, absent)
-
-
-def probe_names(settings: ProbeSettings) -> list[str]:
-    """The metrics that `settings` asks for."""
-    return [
-        *(f"kmeans_{clusters}{vote}" for clusters in settings.kmeans_clusters for vote in ("", "_majority")),
-        *(f"{family}_{labels}" for family in ("knn", "linear") for labels in settings.label_counts),
-        *(f"svm_{kernel}_{labels}" for kernel in KERNELS for labels in settings.svm_label_counts),
-    ]
 
 
 def draw_labelled(task_seed: int, draw: int, labels: int, available: int) -> Indices:
@@ -200,7 +207,7 @@ class _Splits:
     test_labels: Labels
 
 
-def _encode(adapter: Adapter, images: "GreyImages", seed: int, step_done: Callable[[str], None]) -> Representations:
+def _encode(adapter: Adapter, images: ProbedImages, seed: int, step_done: Callable[[str], None]) -> Representations:
     """[N, D]. The random state is set for an encoder that samples."""
     batches: list[Representations] = []
     for batch, indices in enumerate(torch.split(torch.arange(len(images)), IMAGES_PER_BATCH)):

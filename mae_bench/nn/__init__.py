@@ -1,1 +1,1 @@
-"""Parts without a notion of VAE: weight-normalised layers, masked convolutions, MADE, PixelCNN, residual networks."""
+"""Parts that know nothing of VAEs: weight-normalised layers, masked convolutions, MADE, PixelCNNs, residual blocks."""

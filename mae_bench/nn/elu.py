@@ -8,14 +8,14 @@ from torch import Tensor
 
 _LOG2_E = math.log2(math.e)
 _FEW = 2**16
-"""Elements below which torch's own is taken: one call costs less than five there."""
+"""With fewer elements torch's own is faster: one call in place of five."""
 
 
 def elu_(x: Tensor) -> Tensor:
     """ELU of x, which it overwrites; any shape.
 
-    On a CPU without gradients by exp(x) - 1 = 2^(x log2 e) - 1 rather than torch's own expm1, in half the time: within
-    two roundings of one (2.4e-7 in float32) of F.elu.
+    On a CPU without gradients it takes 2^(x log2 e) - 1 in place of torch's expm1: half the time, and within two
+    roundings of one (2.4e-7 in float32) of F.elu.
     """
     if x.device.type != "cpu" or x.numel() < _FEW or (torch.is_grad_enabled() and x.requires_grad):
         return F.elu(x, inplace=True)

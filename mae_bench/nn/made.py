@@ -1,9 +1,12 @@
 """MADE (Germain et al., 2015): one pass gives, for every unit, a function of the units before it."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mae_bench.nn.incremental import Place
 from mae_bench.nn.weight_norm import Linear
 
 
@@ -26,3 +29,11 @@ class MADE(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         result: Tensor = self.out_of_hidden(F.relu(self.into_hidden(z))) + self.direct(z)
         return result
+
+    def in_order(self, z: Tensor) -> Iterator[tuple[Place, Tensor]]:
+        """Each unit and the output there, [B], while z is filled in: z[place] must be set before the next is asked for.
+
+        One pass for each unit.
+        """
+        for unit in range(z.shape[1]):
+            yield (..., unit), self(z)[:, unit]

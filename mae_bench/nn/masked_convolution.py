@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mae_bench.nn.incremental import GrowingConv2d
 from mae_bench.nn.weight_norm import WeightNormalised
 
 
@@ -31,6 +32,10 @@ class MaskedConv2d(WeightNormalised):
     def operation(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         above = F.pad(x, (0, 0, self.reach, 0))
         return F.conv2d(above, weight[:, :, : self.reach + 1], bias, padding=(0, self.reach))
+
+    def growing(self, batch: int, size: tuple[int, int]) -> GrowingConv2d:
+        """The same convolution with its present weights, over an input that becomes known part by part."""
+        return GrowingConv2d(self.weight()[:, :, : self.reach + 1], self.bias, self.reach, batch, size)
 
 
 class ConditionalMaskedConv2d(WeightNormalised):

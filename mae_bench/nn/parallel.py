@@ -1,6 +1,6 @@
 """A pass over many rows in parts. On a CPU each part fits the caches and is computed on one core, beside the others.
 
-With all cores on each operation of one part after another, they would wait for the slowest at the end of each.
+With all cores on one part at a time, each would wait for the slowest at the end of every operation.
 """
 
 import threading
@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 
 ACTIVATIONS = 16 * 28 * 28 * 64
-"""Numbers in the largest activation of a part on a CPU, at most; 3 MB in float32."""
+"""The most numbers in the largest activation of a part on a CPU; 3 MB in float32."""
 LEAST_ROWS = 16
-"""Of a part on a CPU: for fewer images torch's convolution by a single thread is a slow one."""
+"""The fewest rows of a part on a CPU: with fewer images torch convolves slowly on a single thread."""
 
 
 def in_parts(
     function: Callable[..., Tensor], tensors: tuple[Tensor, ...], *, activations: int, most_rows: int
 ) -> Tensor:
-    """function(*tensors), [N], from parts of at most `most_rows` rows; tensors: [N, ...] each.
+    """function(*tensors), [N], computed in parts of at most `most_rows` rows; tensors: [N, ...] each.
 
-    function: from rows to a value for each, of that row alone; without gradients on a CPU it is called from several
-    threads at once. activations: how many numbers its largest activation has for one row.
+    function: gives each row a value that depends on that row alone; on a CPU without gradients several threads call it
+    at once. activations: how many numbers its largest activation has for one row.
     """
     rows = len(tensors[0])
     parts, threads = -(-rows // most_rows), 1
@@ -41,17 +41,17 @@ def in_parts(
 
 @cache
 def _single_threads(count: int) -> ThreadPoolExecutor:
-    """Threads that compute torch's operations alone, one core each; they live as long as the process."""
+    """Threads that each compute torch's operations on one core; they live as long as the process."""
     started = threading.Barrier(count + 1)
 
     def start() -> None:
-        torch.get_num_threads()  # else the first operation would set the number that all threads begin with
+        torch.get_num_threads()  # otherwise the first operation would set the number that all threads begin with
         torch.set_num_threads(1)
         started.wait()
 
     pool = ThreadPoolExecutor(count, "part", start)
     for _ in range(count):
-        pool.submit(int)  # a thread is started for each, since none is free before all have started
+        pool.submit(int)  # each starts a thread, since none is free before all have started
     started.wait()
     torch.set_num_threads(count)  # as it was here; for threads yet to come, `start` has changed it
     return pool

@@ -1,12 +1,13 @@
 """A PixelCNN++ (Salimans et al., 2017) with a small receptive field, conditioned on maps in every gated block.
 
-Two streams, as there: one sees the rows above a pixel, the other what is left of it in its row and, through the first,
-the rest; so nothing within the receptive field is hidden. Only the first layers carry spatial kernels, which keeps the
-receptive field small at full resolution; all other convolutions are 1x1.
+There are two streams, as there: one sees the rows above a pixel, the other the pixels to its left and, through the
+first, the rows above; so nothing within the receptive field is hidden. Only the first layers carry spatial kernels,
+which keeps the receptive field small at full resolution; all other convolutions are 1x1.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +17,9 @@ from mae_bench.nn.shifted_convolution import ShiftedConv2d, shifted_down, shifte
 from mae_bench.nn.weight_norm import Conv2d, folded_weights
 
 REACH = 3
-"""Rows above the pixel that are seen, and columns to either side: a receptive field of 7x4."""
+"""How many rows above the pixel are seen, and how many columns to either side: a receptive field of 7x4."""
 _GATE_INITIAL_SCALE = 0.1
-"""Of what a block adds to its input, after data-dependent initialisation: as in the code of Salimans et al."""
+"""Standard deviation, after data-dependent initialisation, of the gate's two halves: as in Salimans et al.'s code."""
 
 
 def concat_elu(x: Tensor) -> Tensor:
@@ -27,7 +28,7 @@ def concat_elu(x: Tensor) -> Tensor:
 
 
 class GatedBlock(nn.Module):
-    """x + a sigmoid(b), where a and b are made of x, of the maps and, where it has one, of the other stream.
+    """x + a sigmoid(b), with a and b made from x, the maps and, if there is one, the other stream.
 
     concat-ELU, `spatial`, plus 1x1 of the other stream's concat-ELU, concat-ELU, dropout, 1x1, plus 1x1 of the maps.
     x, other: [B, width, H, W]; maps: [B, maps, H, W].
@@ -44,7 +45,7 @@ class GatedBlock(nn.Module):
     def forward(
         self, x: Tensor, maps: Tensor, other: Tensor | None = None, spatial: Callable[[Tensor], Tensor] | None = None
     ) -> Tensor:
-        """spatial: stands in for the block's own where that is computed part by part."""
+        """spatial: taken in place of the block's own, when that is computed part by part."""
         hidden = (spatial or self.spatial)(concat_elu(x))
         if self.from_other is not None and other is not None:
             hidden = hidden + self.from_other(concat_elu(other))
@@ -66,6 +67,7 @@ class PixelCNNPlusPlus(nn.Module):
         spatial_blocks = REACH - 1  # the first layer of a stream is the first step of its reach
         if blocks < spatial_blocks:
             raise ValueError(f"a receptive field of 7x4 needs at least {spatial_blocks} gated blocks, not {blocks}")
+        self.channels = channels
         self.first_above = ShiftedConv2d(channels, width, left=1, right=1)
         self.first_left = ShiftedConv2d(channels, width)
         above: list[GatedBlock] = []
@@ -89,42 +91,32 @@ class PixelCNNPlusPlus(nn.Module):
         return result
 
     @torch.no_grad()
-    def generate(self, maps: Tensor, channels: int, draw: Callable[[Tensor], Tensor]) -> Tensor:
-        """An image [B, C, H, W], pixel by pixel in raster order; draw: outputs [B, outputs, 1, 1] -> [B, C, 1, 1].
+    def generate(self, maps: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:
+        """Images [B, C, H, W], pixel by pixel in raster order; draw: outputs [B, outputs, 1, 1] -> [B, C, 1, 1].
 
-        Every activation is computed once, so that an image costs the arithmetic of a single pass.
+        Every activation is computed once, so that an image costs the arithmetic of one pass.
         """
-        images = maps.new_zeros(len(maps), channels, *maps.shape[2:])
+        batch, size = len(maps), (maps.shape[2], maps.shape[3])
+        # The images with a row and a column of zeros in front, which stand for the two shifts.
+        shifted = maps.new_zeros(batch, self.channels, size[0] + 1, size[1] + 1)
         with folded_weights(self):
-            for row, column, outputs in self._walk(images, maps):
-                images[:, :, row, column] = draw(outputs)[:, :, 0, 0]
-        return images
-
-    def _walk(self, images: Tensor, maps: Tensor) -> Iterator[tuple[int, int, Tensor]]:
-        """(row, column, outputs there) in raster order; `images` must hold each pixel before the next one is asked."""
-        batch, _, height, width = images.shape
-        above_blocks, left_blocks = (
-            [
-                (block, block.spatial.growing(batch, (height, width)))
-                for block in stream
-                if isinstance(block, GatedBlock)
-            ]
-            for stream in (self.above, self.left)
-        )
-        first_above = self.first_above.growing(batch, (height, width))
-        shifted = F.pad(images, (1, 0, 1, 0))  # a row and a column of zeros in front stand for the two shifts
-        for row in range(height):
-            maps_of_row = maps[:, :, row : row + 1]
-            above = first_above(shifted[:, :, row : row + 1, 1:], row, 0)
-            aboves: list[Tensor] = []
-            for block, growing in above_blocks:
-                above = block(above, maps_of_row, spatial=partial(growing, row=row, column=0))
-                aboves.append(above)
-            for column in range(width):
-                here = slice(column, column + 1)
-                left = self.first_left(shifted[:, :, row + 1 : row + 2, here])
-                for (block, growing), other in zip(left_blocks, aboves, strict=True):
-                    spatial = partial(growing, row=row, column=column)
-                    left = block(left, maps_of_row[..., here], other[..., here], spatial)
-                yield row, column, self.head(F.elu(left))
-                shifted[:, :, row + 1, column + 1] = images[:, :, row, column]
+            first_above = self.first_above.growing(batch, size)
+            above_blocks, left_blocks = (
+                [(block, block.spatial.growing(batch, size)) for block in cast(Iterable[GatedBlock], stream)]
+                for stream in (self.above, self.left)
+            )
+            for row in range(size[0]):
+                maps_of_row = maps[:, :, row : row + 1]
+                above = first_above(shifted[:, :, row : row + 1, 1:], row, 0)
+                aboves: list[Tensor] = []
+                for block, growing in above_blocks:
+                    above = block(above, maps_of_row, spatial=partial(growing, row=row, column=0))
+                    aboves.append(above)
+                for column in range(size[1]):
+                    here = slice(column, column + 1)
+                    left = self.first_left(shifted[:, :, row + 1 : row + 2, here])
+                    for (block, growing), other in zip(left_blocks, aboves, strict=True):
+                        spatial = partial(growing, row=row, column=column)
+                        left = block(left, maps_of_row[..., here], other[..., here], spatial)
+                    shifted[:, :, row + 1, column + 1] = draw(self.head(F.elu(left)))[:, :, 0, 0]
+        return shifted[:, :, 1:, 1:].contiguous()

@@ -2,8 +2,8 @@
 
 A layer computes y = operation(x, g v / ||v||) + b, with one norm for each output unit. Masks are applied to v before
 the norm, so the norm is that of the live weights alone; a unit without any live weight has the weight 0 and its bias.
-For a unit with one live weight, v / ||v|| is its sign and does not depend on its size: v stays as it was drawn there,
-since what rounding leaves of its gradient, which is 0, Adam would turn into full steps.
+In a unit with one live weight, v / ||v|| is a sign: its gradient is 0, and Adam would turn the rounding errors of that
+gradient into full steps. There v stays as it was drawn.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 DIRECTION_STD = 0.05
-"""Of the first v, as in Salimans & Kingma (2016), section 3."""
+"""Standard deviation of v as it is drawn (Salimans & Kingma, 2016, section 3)."""
 _SMALLEST_NORM = 1e-12
 _SMALLEST_STD = 1e-6
 
@@ -22,8 +22,8 @@ _SMALLEST_STD = 1e-6
 class WeightNormalised(nn.Module):
     """The base: parameters `direction` (v), `scale` (g) and `bias` (b); a subclass supplies the operation.
 
-    shape: of v. output_dim: which dimension of v runs over the output units. mask: broadcastable to v, 1 where a weight
-    lives. initial_scale: the standard deviation that data-dependent initialisation gives each output unit.
+    shape: the shape of v. output_dim: which dimension of v runs over the output units. mask: broadcastable to v, 1 for
+    a live weight. initial_scale: the standard deviation that data-dependent initialisation gives each output unit.
     """
 
     mask: Tensor | None
@@ -44,7 +44,7 @@ class WeightNormalised(nn.Module):
         self.register_buffer("single", _units_with_one_weight(self.direction, output_dim, mask), persistent=False)
 
     def operation(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """The layer's linear map; units along dimension 1 of the result."""
+        """The layer's linear map; dimension 1 of the result runs over the output units."""
         raise TypeError(f"{type(self).__name__} supplies no operation")
 
     def weight(self) -> Tensor:
@@ -77,7 +77,7 @@ class WeightNormalised(nn.Module):
 
 
 def _units_with_one_weight(direction: Tensor, output_dim: int, mask: Tensor | None) -> Tensor | None:
-    """True for each output unit with a single live weight, shaped to broadcast with v; None where there is no such."""
+    """True for each output unit with a single live weight, shaped to broadcast with v; None if there is none."""
     live = torch.ones_like(direction) if mask is None else mask.expand(direction.shape)
     others = [dim for dim in range(direction.ndim) if dim != output_dim]
     single = live.detach().sum(others, keepdim=True) == 1
@@ -86,9 +86,9 @@ def _units_with_one_weight(direction: Tensor, output_dim: int, mask: Tensor | No
 
 @contextmanager
 def data_dependent_initialisation(module: nn.Module) -> Iterator[None]:
-    """Within, each weight-normalised layer of `module` sets its scale and bias from the batch that passes, then reruns.
+    """Within, each weight-normalised layer of `module` first sets its scale and bias from its input.
 
-    One forward pass therefore initialises layer by layer, each on the output of already initialised ones.
+    One forward pass therefore initialises layer by layer, each on the output of layers already initialised.
     """
     layers = [layer for layer in module.modules() if isinstance(layer, WeightNormalised)]
     for layer in layers:
@@ -102,10 +102,10 @@ def data_dependent_initialisation(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def folded_weights(module: nn.Module) -> Iterator[None]:
-    """Within, each weight-normalised layer of `module` takes the weight that it has on entry and normalises no more.
+    """Within, each weight-normalised layer of `module` keeps the weight that it has on entry, normalised once.
 
-    For many passes with the same parameters. Gradients reach the parameters through the one weight of all passes; a
-    change of parameters within is not seen.
+    For many passes with the same parameters. Gradients reach the parameters through that one weight; a change of
+    parameters within is not seen.
     """
     layers = [layer for layer in module.modules() if isinstance(layer, WeightNormalised)]
     for layer in layers:

@@ -5,8 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 
-from mae_bench.errors import RecordError
-from mae_bench.plan import Job
+from mae_bench.foundation.errors import RecordError
+from mae_bench.planning.plan import Job
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store, json_files, read_if_record
 

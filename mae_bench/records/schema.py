@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mae_bench.canonical import sha256_of
+from mae_bench.foundation.canonical import sha256_of
 from mae_bench.metrics.catalogue import MetricName
-from mae_bench.names import model_label, run_title
-from mae_bench.task import Name
+from mae_bench.planning.names import MODEL_NAME, model_label, run_title
+from mae_bench.planning.task import Name
 
 SCHEMA_VERSION = 1
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -23,7 +23,7 @@ class Section(BaseModel):
 class ModelSection(Section):
     """The model: its bare name and every parameter, defaults resolved. The name is also a folder of the store."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
+    name: Annotated[str, Field(pattern=f"^{MODEL_NAME}$")]
     params: dict[str, Any]
 
     @property
@@ -162,10 +162,15 @@ class Record(Section):
         return self.model_dump(mode="json", exclude_unset=True)
 
     def content_hash(self) -> str:
-        """What `record_hash` must be: over everything else that the file holds."""
-        content = self.content()
-        content.pop("record_hash", None)
-        return sha256_of(content)
+        """What `record_hash` must be: the hash of everything else that the file holds."""
+        return content_hash(self, "record_hash")
+
+
+def content_hash(section: Section, seal: str) -> str:
+    """SHA-256 of the canonical JSON of all that the file of `section` holds but the field `seal`: what that must be."""
+    content = section.model_dump(mode="json", exclude_unset=True)
+    content.pop(seal, None)
+    return sha256_of(content)
 
 
 def seal(content: dict[str, Any]) -> Record:

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from mae_bench.atomic import write_atomically
-from mae_bench.errors import RecordError
-from mae_bench.plan import Job
+from mae_bench.foundation.atomic import write_atomically
+from mae_bench.foundation.errors import RecordError
+from mae_bench.foundation.text import quoted
+from mae_bench.foundation.untrusted import absurdity, load_untrusted
+from mae_bench.planning.plan import Job
 from mae_bench.records.schema import SCHEMA_VERSION, Record
-from mae_bench.records.untrusted import absurdity, load_untrusted
-from mae_bench.text import quoted
+from mae_bench.records.sealed import check_seal
 
 VERIFICATION_SUFFIX = ".verification.json"
-"""Of the file beside a record that says how its rerun came out (`mae_bench.records.verification`); no record."""
+"""Of the file beside a record that says how its rerun came out (`mae_bench.review.verification`); no record."""
 SUPERSEDED_FILE = "superseded"
 """In a job's working directory, from a run of everything anew: the record beside it is of before that run."""
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -63,20 +62,7 @@ def _checked(name: str, content: Any) -> Record:
             f"record {name} has schema version {quoted(repr(version))} and this mae-bench reads {SCHEMA_VERSION}; "
             f"{_upgrade(content) if newer else remedy}."
         )
-    try:
-        record = Record.model_validate(content)
-        intact = record.content_hash() == record.record_hash
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = quoted(".".join(str(part) for part in first["loc"]))
-        raise RecordError(
-            f"record {name} does not fit the schema ({where}: {quoted(first['msg'])}); {remedy}."
-        ) from error
-    except ValueError as error:  # text that has no bytes in UTF-8
-        raise RecordError(f"record {name} cannot be hashed ({quoted(error)}); {remedy}.") from error
-    if not intact:
-        raise RecordError(f"record {name} was changed after it was written (its hash does not match); {remedy}.")
-    return record
+    return check_seal(Record, content, "record_hash", what="record", name=name, remedy=remedy)
 
 
 def _upgrade(content: dict[str, Any]) -> str:

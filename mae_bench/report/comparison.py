@@ -6,17 +6,17 @@ from itertools import groupby
 from typing import get_args
 from xml.etree import ElementTree
 
+from mae_bench.boards.compare import Comparison, Verdict
+from mae_bench.boards.significance import ALPHA
+from mae_bench.boards.spread import Sample
+from mae_bench.foundation.text import printable
 from mae_bench.metrics.catalogue import metric_kind
-from mae_bench.records.compare import Comparison, Verdict
-from mae_bench.records.significance import ALPHA, Sample
 from mae_bench.report.layout import ABSENT, ARROWS, Layout, TextCell, format_value
-from mae_bench.text import printable
 
 HEADINGS = ("model", "verdict", "metric", "base", "head", "change", "tolerance", "p")
 RULE = (
     "Mean ± standard deviation (seeds). better, worse: the change exceeds the tolerance of the task's file and Welch's "
-    f"test over seeds is significant (p ≤ {ALPHA:g}). same: it does not, or is not. Nats an image; accuracies in per "
-    "cent."
+    f"test over seeds is significant (p ≤ {ALPHA:g}). same: otherwise. Nats an image; accuracies in per cent."
 )
 
 
@@ -51,7 +51,7 @@ def render_comparisons(comparisons: Sequence[Comparison]) -> str:
 def render_junit(comparisons: Sequence[Comparison]) -> bytes:
     """JUnit XML: a suite for each task, version and preset, a case for each comparison.
 
-    Worse is a failure, not comparable is skipped. Only printable text, since XML 1.0 has no way to write the rest.
+    Worse is a failure, not comparable is skipped. The text is printable, since XML 1.0 has no way to write the rest.
     """
     suites = ElementTree.Element("testsuites", _counts(comparisons))
     for (task, version, preset), group in _by_board(comparisons):
@@ -118,7 +118,7 @@ def _sample(metric: str | None, sample: Sample | None) -> str:
 
 
 def _notes(group: Sequence[Comparison]) -> list[str]:
-    """The notes of the comparisons, each with all that it is said of."""
+    """The notes of the comparisons, each with all the metrics that it is about."""
     said: dict[tuple[str, str], list[str]] = {}
     for one in group:
         if one.note:

@@ -1,4 +1,4 @@
-"""The table of jobs: live while a run of several processes is on, and once for `mae-bench status`.
+"""The table of jobs: live during a run of several processes, and once for `mae-bench status`.
 
 Both read the progress files that the jobs write, wherever they run. Imports rich only to draw.
 """
@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO
 
-from mae_bench.errors import RecordError
-from mae_bench.job_progress import PROGRESS_FILE, JobProgress, read_progress
-from mae_bench.plan import Job
+from mae_bench.executors.display import RunDisplay
+from mae_bench.foundation.errors import RecordError
+from mae_bench.foundation.text import printable
+from mae_bench.planning.plan import Job
 from mae_bench.records.estimate import describe_duration
+from mae_bench.records.progress import PROGRESS_FILE, JobProgress, read_progress
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store, json_files, read_if_record
-from mae_bench.report.progress import SECONDS_BETWEEN_LINES, RunDisplay
-from mae_bench.text import printable
+from mae_bench.report.progress import SECONDS_BETWEEN_LINES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,7 +30,7 @@ COLUMNS = ("job", "state", "device", "stage", "epoch, loss, validation", "time l
 
 @dataclass(frozen=True)
 class JobRow:
-    """One job as a person reads it; `cells` are in the order of COLUMNS. state: its first word."""
+    """One job as a person reads it. state: a word, and after a colon what else to know of it."""
 
     title: str
     state: str
@@ -40,6 +41,7 @@ class JobRow:
 
     @property
     def cells(self) -> tuple[str, ...]:
+        """The row's text, in the order of COLUMNS."""
         return (self.title, self.state, self.device, self.stage, self.note, self.left)
 
 
@@ -59,8 +61,8 @@ def describe_progress(progress: JobProgress, now: float) -> JobRow:
 def job_rows(root: Path, now: float) -> list[JobRow]:
     """Every job that has a record or a progress file under `root`, running ones first.
 
-    States: running; stale, where a job that runs has not been heard of; failed; stopped, by a signal; partial; done;
-    broken, a record that cannot be read.
+    States: running; stale, said to run but silent; failed; stopped, by a signal; broken, a record that cannot be read;
+    partial; done.
     """
     rows = {}
     for path in json_files(root):
@@ -75,7 +77,7 @@ def job_rows(root: Path, now: float) -> list[JobRow]:
 
 
 def draw(rows: Iterable[JobRow]) -> "Table":
-    """The rows as a table of rich; names are shown as they are, brackets too, and nothing in them steers a terminal."""
+    """The rows as a table of rich. Text is shown as it is, brackets too, and none of it can steer the terminal."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -111,7 +113,7 @@ class _JobsDisplay(ABC):
 
     def end(self, title: str, outcome: str) -> None:
         """Write the job's number, title and outcome."""
-        self._folders.pop(title, None)  # files of equal class names give jobs of equal titles
+        self._folders.pop(title, None)  # it may be gone: two files with a class of one name give two jobs one title
         self._ended_jobs += 1
         self._write(f"[{self._ended_jobs}/{self._all}] {title}: {outcome}")
 
@@ -128,7 +130,7 @@ class _JobsDisplay(ABC):
 
 
 class JobsLines(_JobsDisplay):
-    """For a log: a line when a job ends, and every 30 seconds a line for each that runs."""
+    """For a log: a line when a job ends, and every 30 seconds a line for each job that runs."""
 
     def __enter__(self) -> Self:
         self._ended = threading.Event()
@@ -141,7 +143,7 @@ class JobsLines(_JobsDisplay):
         self._thread.join()
 
     def write_running(self) -> None:
-        """A line for each job that runs."""
+        """Write a line for each job that runs."""
         for row in self._running():
             left = f", {row.left} left" if row.left else ""
             self._write(printable(f"  {row.title}, {row.device}: {row.stage} {row.note}".rstrip() + left))
@@ -155,7 +157,7 @@ class JobsLines(_JobsDisplay):
 
 
 class JobsTable(_JobsDisplay):
-    """For a terminal: a table of the jobs that run, drawn anew every second; above it a line when a job ends."""
+    """For a terminal: a table of the jobs that run, redrawn every second; above it a line for each that has ended."""
 
     def __enter__(self) -> Self:
         from rich.console import Console
@@ -181,7 +183,7 @@ class JobsTable(_JobsDisplay):
 
 
 def _silence(seconds: float) -> str:
-    """How long ago the last word was; it may be dated in the future, by a wrong clock or by a forger."""
+    """How long ago the job was last heard of; a wrong clock or a forger may have dated that in the future."""
     if seconds < 0:
         return f"dated {describe_duration(-seconds)} in the future"
     return f"silent for {describe_duration(seconds)}"

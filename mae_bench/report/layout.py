@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mae_bench.boards.aggregate import Board, Row
+from mae_bench.boards.significance import ALPHA
+from mae_bench.foundation.text import printable
 from mae_bench.metrics.catalogue import metric_kind
-from mae_bench.records.aggregate import Board, Row
-from mae_bench.records.significance import ALPHA
-from mae_bench.report.badges import NO_BADGES, Badges
-from mae_bench.task import ReportedRow
-from mae_bench.text import printable
+from mae_bench.planning.task import ReportedRow
+from mae_bench.review.badges import NO_BADGES, Badges
 
 ABSENT = "–"
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
-DECIMALS = {"nats": 2, "bits/dim": 3, "accuracy": 1, "samples": 1, "units": 1}
 LEGEND = (
     "Mean ± standard deviation over seeds. test s.e.: standard error over the test images, mean over seeds. "
     "↓ lower is better, ↑ higher is better. Nats an image; accuracies in per cent. "
@@ -26,7 +25,7 @@ NO_BOARDS = "There is no record here and no reported row: measure a model with m
 
 @dataclass(frozen=True)
 class TextCell:
-    """What stands in one cell. value: the number that a column is sorted by, where there is one."""
+    """What stands in one cell. value: the number that its column is sorted by, None if there is none."""
 
     text: str
     bold: bool = False
@@ -42,7 +41,7 @@ class Column:
 
     @property
     def heading(self) -> str:
-        """The metric's title, with an arrow to where it is better."""
+        """The metric's title, with an arrow in the direction that is better."""
         kind = metric_kind(self.metric)
         return "test s.e." if self.stderr else kind.title + ARROWS[kind.direction]
 
@@ -63,7 +62,7 @@ class Layout:
 
 
 def board_columns(board: Board) -> list[Column]:
-    """The columns of `board`: its metrics, and after the primary one its standard error where a row has it."""
+    """The columns of `board`: its metrics, and after the primary one its standard error if a row has it."""
     has_stderr = any(_stderr(row, board.primary) is not None for row in (*board.rows, *board.unranked))
     columns = []
     for metric in board.metrics:
@@ -74,7 +73,7 @@ def board_columns(board: Board) -> list[Column]:
 
 
 def lay_out(board: Board, badges: Badges = NO_BADGES) -> Layout:
-    """The text of `board`: ranked rows, then those not ranked, then the reported ones, each marked as such."""
+    """The text of `board`: ranked rows, then those not ranked, then the reported ones; those not ranked say so."""
     columns = board_columns(board)
     citations = list(dict.fromkeys(row.citation for row in board.reported))
     rows = [_row(row, columns, badges) for row in (*board.rows, *board.unranked)]
@@ -117,7 +116,7 @@ def _reported_row(row: ReportedRow, columns: Sequence[Column], citation: int) ->
 
 
 def row_label(row: Row) -> str:
-    """The model, and in brackets what tells the row from its like: the seed where it is one cut-short run."""
+    """The model, and in brackets what tells the row from its like: a note, and the seed of a run that was cut short."""
     seed = f"seed {row.seeds[0]}" if row.standing == "partial" else None
     apart = ", ".join(note for note in (row.note, seed) if note)
     return printable(f"{row.label} ({apart})" if apart else row.label)
@@ -128,7 +127,7 @@ def _stderr(row: Row, metric: str) -> float | None:
 
 
 def format_mean(metric: str, mean: float | None, spread: float | None = None, absent: str = ABSENT) -> str:
-    """A mean ± its spread, where there is one, in the decimals of the metric's unit; `absent` without a mean."""
+    """A mean ± its spread, if there is one, in the decimals of the metric's unit; `absent` if there is no mean."""
     if mean is None:
         return absent
     return format_value(metric, mean) + ("" if spread is None else f" ± {format_value(metric, spread)}")
@@ -136,8 +135,14 @@ def format_mean(metric: str, mean: float | None, spread: float | None = None, ab
 
 def format_value(metric: str, value: float) -> str:
     """`value` in the decimals of its unit, accuracies in per cent; without the unit."""
-    unit = metric_kind(metric).unit
-    return f"{100 * value if unit == 'accuracy' else value:.{DECIMALS[unit]}f}"
+    kind = metric_kind(metric)
+    return f"{100 * value if kind.unit == 'accuracy' else value:.{kind.decimals}f}"
+
+
+def title_with_unit(metric: str, between: str = ", ") -> str:
+    """ "NLL, nats"; "bits/dim", whose title is its unit."""
+    kind = metric_kind(metric)
+    return between.join(dict.fromkeys((kind.title, kind.unit)))
 
 
 def _notes(row: Row) -> list[str]:
@@ -148,7 +153,7 @@ def _notes(row: Row) -> list[str]:
 
 
 def describe_reasons(label: str, reasons: Mapping[str, str | None]) -> list[str]:
-    """A note for each reason, why cells of the row `label` are empty or what to know of them, with all its metrics."""
+    """A note for each reason why cells of the row `label` are empty, or what to know of them, with all its metrics."""
     titles: dict[str, list[str]] = {}
     for metric, reason in reasons.items():
         if reason is not None:

@@ -1,33 +1,33 @@
-"""What `list` prints of models, tasks and suites: tables as wide as a terminal, or as wide as they need elsewhere."""
+"""What `list` prints: tables of models, tasks and suites, as wide as the terminal, or elsewhere as wide as they need."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from mae_bench.names import model_label
-from mae_bench.registry import ModelListing, TaskListing
-from mae_bench.task import DEFAULT_PRESET, PRESETS, Task
+from mae_bench.planning.names import model_label
+from mae_bench.planning.registry import ModelListing, TaskListing
+from mae_bench.planning.task import DEFAULT_PRESET, PRESETS, Task
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mae_bench.suites import Suite, SuiteListing
+    from mae_bench.planning.suites import Suite, SuiteListing
 
 WIDTH_OF_A_PIPE = 10_000
 
 
 def print_models(listings: Sequence[ModelListing], stream: TextIO) -> None:
-    """A model a row: how it is written with its defaults, where it comes from, what it is."""
-    table = _table("model and defaults", "source", "description")
+    """Print a row for each model: how it is written with its defaults, where it comes from, what it is."""
+    table = _table("model and defaults", "origin", "description")
     for listing in listings:
         label = model_label(listing.offer.name, listing.params)
         _add_row(table, label, listing.offer.place, listing.fault or listing.description)
     presets = ", ".join(PRESETS)
-    _print(table, f"Every model is built for the preset of its run ({presets}; {DEFAULT_PRESET} unless told).", stream)
+    _print(table, f"Every model is built for the preset of its run ({presets}; {DEFAULT_PRESET} by default).", stream)
 
 
 def print_tasks(listings: Sequence[TaskListing], stream: TextIO) -> None:
-    """A task a row: its presets, its data, where it comes from, what it is."""
-    table = _table("task", "presets", "images", "train/validation/test", "source", "description")
+    """Print a row for each task: its presets, its data, where it comes from, what it is."""
+    table = _table("task", "presets", "images", "train/validation/test", "origin", "description")
     for listing in listings:
         name, place = listing.offer.name, listing.offer.place
         if listing.task is None:
@@ -36,11 +36,11 @@ def print_tasks(listings: Sequence[TaskListing], stream: TextIO) -> None:
             _add_row(
                 table, name, ", ".join(listing.task.presets), *_data(listing.task), place, listing.task.description
             )
-    _print(table, f"The preset is {DEFAULT_PRESET} unless told.", stream)
+    _print(table, f"The preset is {DEFAULT_PRESET} by default.", stream)
 
 
 def print_suites(listings: "Sequence[SuiteListing]", stream: TextIO) -> None:
-    """A suite a row: what it runs, and what it is."""
+    """Print a row for each suite: what it runs, and what it is."""
     table = _table("suite", "models", "tasks", "seeds", "tables", "description")
     for listing in listings:
         suite = listing.suite
@@ -53,7 +53,7 @@ def print_suites(listings: "Sequence[SuiteListing]", stream: TextIO) -> None:
 
 
 def _runs(suite: "Suite") -> tuple[str, str]:
-    """The models and the tasks as they are written, each once."""
+    """The suite's models and tasks as they are written, each once."""
     models = [*suite.models, *(row.model for table in suite.tables for row in table.rows if row.model)]
     tasks = [*suite.tasks, *(table.task for table in suite.tables)]
     return ", ".join(dict.fromkeys(models)), ", ".join(dict.fromkeys(tasks))

@@ -3,23 +3,23 @@
 import re
 from collections.abc import Sequence
 
-from mae_bench.records.aggregate import Board
-from mae_bench.report.badges import NO_BADGES, Badges
+from mae_bench.boards.aggregate import Board
 from mae_bench.report.layout import LEGEND, NO_BOARDS, Layout, TextCell, lay_out
+from mae_bench.review.badges import NO_BADGES, Badges
 
 ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "@": "&#64;", ":": "&#58;", ".": "&#46;"}
-"""What a backslash does not disarm everywhere: HTML, GitHub's mathematics, mentions, bare links."""
+"""Characters that a backslash does not disarm everywhere: of HTML, GitHub's mathematics, mentions and bare links."""
 
 
 def render_boards(boards: Sequence[Board], badges: Badges = NO_BADGES) -> str:
-    """All boards, a section each, with one legend at the top."""
+    """All boards: one legend, then a section for each."""
     if not boards:
         return f"{escape(NO_BOARDS)}\n"
     return "\n".join([f"{escape(LEGEND)}\n", *(render_layout(lay_out(board, badges)) for board in boards)])
 
 
 def escape(text: str) -> str:
-    """`text` so that Markdown shows it as it is, within a paragraph, a list item or a cell of a table."""
+    """`text` escaped so that Markdown shows it as it is in a paragraph, a list item or a cell of a table."""
     text = re.sub(r"[\\`*~|#!\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", text)
     return re.sub(r"[&<>$@]|:(?=//)|(?<=[Ww]{3})\.", lambda found: ENTITIES[found[0]], text)
 

@@ -2,7 +2,9 @@
 
 import time
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
+
+from mae_bench.executors.display import RunDisplay
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -10,34 +12,16 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 30.0
 
 
-class RunDisplay(Protocol):
-    """What an executor tells its progress to."""
-
-    def start(self, title: str) -> None:
-        """A job begins."""
-        ...
-
-    def progress(self, stage: str, done: int, total: int, note: str) -> None:
-        """`done` of `total` steps of a stage are over: the `mae_bench.adapter.Progress` of every job."""
-        ...
-
-    def end(self, title: str, outcome: str) -> None:
-        """A job has ended, or needed no start: "done in 21 s", "cached", "failed: ..."."""
-        ...
-
-
 def run_display(jobs: int, stream: TextIO) -> "AbstractContextManager[RunDisplay]":
-    """The display that suits the stream, for a run of so many jobs."""
+    """The display that suits the stream, for a run of `jobs` jobs in this process."""
     return TerminalDisplay(jobs, stream) if stream.isatty() else PlainDisplay(jobs, stream)
 
 
 class PlainDisplay:
-    """A line when a job starts or ends, a line when a stage of it ends, and between those one line every 30 seconds."""
+    """A line when a job starts or ends and when a stage of it ends; within a stage, one every 30 seconds."""
 
     def __init__(self, jobs: int, stream: TextIO) -> None:
-        self._jobs = jobs
-        self._stream = stream
-        self._ended = 0
+        self._jobs, self._stream, self._ended = jobs, stream, 0
         self._stage = ("", 0)
         self._unwritten: str | None = None
         self._last_written = time.monotonic()
@@ -54,7 +38,7 @@ class PlainDisplay:
         self._write(f"[{self._ended + 1}/{self._jobs}] {title}")
 
     def progress(self, stage: str, done: int, total: int, note: str) -> None:
-        """Write a line where 30 seconds have passed since the last; stages differ by name or by total."""
+        """Write a line if 30 seconds have passed since the last; a stage of another name or total is a new one."""
         if (stage, total) != self._stage:
             self._end_stage()
             self._stage = (stage, total)
@@ -80,7 +64,7 @@ class PlainDisplay:
 
 
 class TerminalDisplay:
-    """Two bars, the jobs and the stage of the one that runs; above them a line when a job starts or ends."""
+    """Two bars, for the jobs and for the stage of the one that runs; above them a line when a job starts or ends."""
 
     def __init__(self, jobs: int, stream: TextIO) -> None:
         from rich.console import Console
@@ -103,8 +87,7 @@ class TerminalDisplay:
             console=Console(file=stream),
             transient=True,
         )
-        self._jobs = jobs
-        self._ended = 0
+        self._jobs, self._ended = jobs, 0
         self._jobs_bar = self._bars.add_task("jobs", total=jobs, note="")
         self._stage = ("", 0)
         self._stage_bar: TaskID | None = None
@@ -122,7 +105,7 @@ class TerminalDisplay:
         self._write(f"[{self._ended + 1}/{self._jobs}] {title}")
 
     def progress(self, stage: str, done: int, total: int, note: str) -> None:
-        """Move the stage's bar; a new stage, one of another name or total, gets a new bar in its place."""
+        """Move the stage's bar; a stage of another name or total is a new one and gets a new bar in its place."""
         if self._stage_bar is None or (stage, total) != self._stage:
             self._end_stage()
             self._stage = (stage, total)

@@ -1,23 +1,23 @@
-"""A suite's tables as text: in the paper's rows and columns, ours beside what was reported, and how far they differ."""
+"""A suite's tables as text, in the paper's rows and columns: ours beside the reported ones, and how far they differ."""
 
 from collections.abc import Sequence
 
-from mae_bench.records.aggregate import Board, Cell, Row, boards
-from mae_bench.records.reported import difference
+from mae_bench.boards.aggregate import Board, Cell, Row, boards
+from mae_bench.boards.reported import difference
+from mae_bench.foundation.text import printable
+from mae_bench.planning.suites import ResolvedRow, Suite, Table, resolve_table
+from mae_bench.planning.task import DEFAULT_PRESET, PRESETS, ReportedRow, Task
 from mae_bench.records.schema import Record
 from mae_bench.report.layout import ABSENT, Column, Layout, TextCell, describe_reasons, format_mean
-from mae_bench.suites import ResolvedRow, Suite, Table, resolve_table
-from mae_bench.task import DEFAULT_PRESET, PRESETS, ReportedRow, Task
-from mae_bench.text import printable
 
 MISSING = "missing"
 NOT_MEASURED = Cell(None, None, 0, None, reason="not measured")
 SUITE_LEGEND = (
     "Mean ± standard deviation over seeds; nats an image, accuracies in per cent; ↓ lower, ↑ higher is better. "
     "Difference: ours minus reported ± its standard error, from the spread over seeds, the test images, a probe's "
-    "draws of labelled images and the reported spread, where there is one; one seed gives none. "
-    "Std over draws: of a probe's runs with the same model, on other labelled images or, of K-Means, with another "
-    "random state; mean over seeds. "
+    "draws of labelled images and the reported spread, if there is one; one seed gives none. "
+    "Std over draws: of a probe's runs with the same model on other labelled images, or of K-Means with other random "
+    "states; mean over seeds. "
     f"{MISSING}: not measured here."
 )
 OTHER_PRESET = (
@@ -29,7 +29,7 @@ OTHER_PRESET = (
 def lay_out_suite(suite: Suite, records: Sequence[Record], preset: str | None = None) -> list[Layout]:
     """Each table of `suite` once for every preset that has records of its task, or for `preset` alone.
 
-    One without any record is laid out once, with nothing of ours in it. UsageError for a wrong model, task, preset or
+    A table without any record is laid out once, without numbers of ours. UsageError for a wrong model, task, preset or
     reported row.
     """
     layouts = []
@@ -70,11 +70,11 @@ def _lay_out(table: Table, task: Task, preset: str, rows: Sequence[ResolvedRow],
 
 
 def _measured_row(row: ResolvedRow, ours: Sequence[Row]) -> Row | None:
-    """The ranked row of the model: of several with other sources of the adapter, the one with the present source."""
+    """The ranked row of the model: of several with different code, the one whose code is the present one."""
     if row.model is None:
         return None
     ranked = [one for one in ours if one.label == row.model.label and one.standing == "ranked"]
-    present = [one for one in ranked if one.records[0].hashes.adapter_source == row.model.source_hash]
+    present = [one for one in ranked if one.records[0].hashes.adapter_source == row.model.code_hash]
     return next(iter(present or ranked), None)
 
 
@@ -127,11 +127,11 @@ def _cells(row: Row, metrics: Sequence[str]) -> list[Cell]:
 def _notes(
     label: str, measured: Row | None, row: ResolvedRow, ours: Sequence[Row], metrics: Sequence[str]
 ) -> list[str]:
-    """Why a model or its cells are missing, and whether its adapter has changed since."""
+    """Why a model or its cells are missing, and whether its code has changed since."""
     if measured is None:
         return [f"{label}: {one.standing}: {one.reason}" for one in ours if one.label == label]
     notes = []
-    if row.model and measured.records[0].hashes.adapter_source != row.model.source_hash:
-        notes.append(f"{label}: measured with another source of the adapter than the present one")
+    if row.model and measured.records[0].hashes.adapter_source != row.model.code_hash:
+        notes.append(f"{label}: measured with other code than the model has now")
     reasons = {metric: _cell(measured, metric).reason for metric in metrics}
     return notes + describe_reasons(label, reasons)

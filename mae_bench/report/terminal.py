@@ -1,18 +1,18 @@
-"""Boards in a terminal, or in a pipe, where they keep their full width."""
+"""Boards in a terminal, or at full width in a pipe."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mae_bench.report.badges import NO_BADGES, Badges
 from mae_bench.report.layout import ABSENT, LEGEND, NO_BOARDS, Layout, lay_out
+from mae_bench.review.badges import NO_BADGES, Badges
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from mae_bench.records.aggregate import Board
+    from mae_bench.boards.aggregate import Board
 
 NARROWEST_MODEL_COLUMN = 23
 
@@ -20,9 +20,9 @@ NARROWEST_MODEL_COLUMN = 23
 def print_boards(boards: Sequence[Board], console: Console, badges: Badges = NO_BADGES) -> None:
     """Print every board and then the legend.
 
-    On a terminal that a board does not fit, its metrics are split over several tables. Each repeats the models, their
-    names folded, and from the second on only those with a number in it; a number is never cut. Bold cells carry a star
-    as well, for outputs without bold.
+    A board that is too wide for the terminal has its metrics split over several tables. Each repeats the models, with
+    their names folded; from the second table on, only the models with a number in it. No number is ever cut. Bold cells
+    carry a star as well, for outputs without bold.
     """
     if not boards:
         _print_text(console, NO_BOARDS)
@@ -33,7 +33,7 @@ def print_boards(boards: Sequence[Board], console: Console, badges: Badges = NO_
 
 
 def print_layout(layout: Layout, console: Console) -> None:
-    """Print one board, or whatever else has its text laid out like one, with an empty line after it."""
+    """Print one board, or another text that is laid out like one, with an empty line after it."""
     _print_text(console, layout.heading, style="bold")
     _print_text(console, layout.caption)
     for metrics in _split(layout, console):
@@ -44,7 +44,7 @@ def print_layout(layout: Layout, console: Console) -> None:
 
 
 def _table(layout: Layout, metrics: Sequence[int], console: Console) -> Table:
-    """The table of the models, their seeds and the columns with the numbers `metrics`."""
+    """The table of the models, their seeds and the columns at the indices `metrics`."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -65,7 +65,7 @@ def _table(layout: Layout, metrics: Sequence[int], console: Console) -> Table:
 
 
 def _split(layout: Layout, console: Console) -> list[list[int]]:
-    """The numbers of the metrics' columns, as many at a time as fit the terminal; all at once where there is none."""
+    """The indices of the metrics' columns, as many at a time as fit the terminal; all at once if there is none."""
     every = list(range(2, len(layout.headings)))
     if not console.is_terminal:
         return [every]
@@ -86,7 +86,7 @@ def _natural_width(table: Table, console: Console) -> int:
 
 
 def _print_table(console: Console, table: Table) -> None:
-    """Print at the table's own width, however narrow the console: rich would cut numbers to fit."""
+    """Print at the table's own width, however narrow the console, for rich would cut numbers to fit."""
     from rich.segment import Segments
 
     options = console.options.update(width=_natural_width(table, console))

@@ -1,23 +1,25 @@
 """The conformance suite: does an adapter keep the contract of `mae_bench.adapter`?
 
-    from mae_bench.testing import check_adapter
+    from mae_bench.testing import check_file
 
     def test_my_vae():
-        check_adapter(MyVAE, beta=4.0)
+        check_file("my_vae.py", beta=4.0)
 
-Each rule is one function, whose docstring says what an adapter guarantees by it. The adapter is built and asked as a
-job does it, on a few images of 8x8 and 3x3 pixels, in a few seconds. `mae-bench check-model` prints the same results.
+Each rule is one function, whose docstring says what an adapter that keeps it guarantees. The adapter is built and asked
+as in a job, on a few images of 8x8 and 3x3 pixels, in a few seconds. `mae-bench check-model` prints the same results.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from mae_bench.adapter import Adapter, NotSupported
-from mae_bench.errors import MaeBenchError, describe
+from mae_bench.foundation.errors import MaeBenchError, describe
 from mae_bench.metrics.answers import seeded
+from mae_bench.planning.registry import load_adapter_class
 from mae_bench.testing.contract import answers, batches, construction, determinism, devices
 from mae_bench.testing.likelihood import log_weights, normalisation
 from mae_bench.testing.subject import Broken, NotApplicable, Rule, Subject
@@ -26,7 +28,7 @@ from mae_bench.testing.training import gradients, state, training
 Verdict = Literal["ok", "broken", "not applicable"]
 
 CHECKED_PRESET = "smoke"
-"""The preset whose networks are checked unless another is asked for: the smallest."""
+"""The preset whose networks are checked unless the caller names another: the smallest."""
 
 RULES = (
     Rule("construction", construction),
@@ -40,24 +42,32 @@ RULES = (
     Rule("training", training, needs=("gradients",)),
     Rule("state", state, needs=("training", "determinism")),
 )
-"""In the order in which they are checked. A rule says nothing while one that it needs is broken."""
+"""In the order in which they are checked. A rule is skipped if one that it needs is broken or was skipped."""
 
 
 class AdapterFault(MaeBenchError):
-    """An adapter that breaks rules of the contract; the message has a line for each: rule, what was found, remedy."""
+    """An adapter breaks rules of the contract; the message has a line for each: rule, what was found, remedy."""
 
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What one rule found. sentence: what holds, what is broken and how to mend it, or why the rule cannot apply."""
+    """What one rule found. sentence: what holds, what is broken and how to mend it, or why the rule does not apply."""
 
     rule: str
     verdict: Verdict
     sentence: str
 
 
+def check_file(path: Path | str, /, preset: str = CHECKED_PRESET, **params: Any) -> None:
+    """`check_adapter` for the one adapter in the Python file `path`, or for `Class` in `file.py:Class`.
+
+    UsageError if the file cannot be loaded or does not hold exactly one adapter.
+    """
+    check_adapter(load_adapter_class(str(path)), preset, **params)
+
+
 def check_adapter(adapter_class: type[Adapter], /, preset: str = CHECKED_PRESET, **params: Any) -> None:
-    """Check every rule for `adapter_class(data, preset, **params)`; AdapterFault lists all that are broken."""
+    """Check every rule for `adapter_class(data, preset, **params)`; AdapterFault lists those that are broken."""
     results = list(examine_adapter(adapter_class, params, preset))
     if broken := [result for result in results if result.verdict == "broken"]:
         lines = "".join(f"\n- {result.rule}: {result.sentence}" for result in broken)
@@ -67,7 +77,7 @@ def check_adapter(adapter_class: type[Adapter], /, preset: str = CHECKED_PRESET,
 def examine_adapter(
     adapter_class: type[Adapter], params: Mapping[str, Any], preset: str = CHECKED_PRESET
 ) -> Iterator[RuleResult]:
-    """One result for each of `RULES`, as it is found. torch's global random state is left as it was."""
+    """Yield one result for each of `RULES`. torch's global random state stays as it was."""
     subject = Subject(adapter_class, params, preset)
     unmet: set[str] = set()
     for rule in RULES:

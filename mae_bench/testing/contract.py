@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from mae_bench.adapter import Adapter, Loss, NotSupported
-from mae_bench.errors import MaeBenchError, UsageError, describe
+from mae_bench.foundation.errors import MaeBenchError, UsageError, describe
+from mae_bench.foundation.untrusted import LONGEST_TEXT
 from mae_bench.metrics.answers import ask_importance_terms, ask_posterior, ask_representation
-from mae_bench.records.untrusted import LONGEST_TEXT
 from mae_bench.testing.likelihood import NOISE, group_nlls, mean_and_error
 from mae_bench.testing.subject import (
     FUNCTIONS_OF_X,
@@ -25,14 +25,14 @@ from mae_bench.testing.subject import (
 )
 
 _TOLERANCE = 1e-4
-"""Between the answer to an image alone and within a batch: what other matrix sizes do to float32, with room."""
+"""Allowed between the answers to an image alone and within a batch, which float32 rounds differently."""
 
 
 def construction(subject: Subject) -> str:
     """`__init__(data, preset, ...)` begins with `super().__init__(data, preset)` and leaves `data` and `preset` alone.
 
-    Parameters are of JSON types, and each has a default or is given. A constructor declines data that the model is not
-    made for with NotSupported.
+    Parameters are of JSON types, and each has a default or is given. A constructor raises NotSupported for data that
+    the model is not made for.
     """
     call = f"{subject.name}(data, {subject.preset!r}, ...)"
     try:
@@ -46,23 +46,23 @@ def construction(subject: Subject) -> str:
             f"{call} raised {describe(error)}; mend the constructor, which begins with super().__init__(data, preset)"
         ) from error
     if "_parameters" not in vars(model):
-        raise Broken(f"{call} never called super().__init__(data, preset); let the constructor begin with it")
+        raise Broken(f"{call} never called super().__init__(data, preset); begin the constructor with it")
     if getattr(model, "data", None) != subject.data or getattr(model, "preset", None) != subject.preset:
         raise Broken(f"{call} changed self.data or self.preset; leave what super().__init__(data, preset) sets")
     return f"built for {subject.data.likelihood} images of shape {subject.data.shape}"
 
 
 def devices(subject: Subject) -> str:
-    """Every tensor of an answer lies on the device of x, on the CPU and on CUDA where there is a GPU.
+    """Every tensor of an answer is on the device of x, on the CPU and, if there is a GPU, on CUDA.
 
     Make tensors with `device=x.device` or from others (`torch.zeros_like`), and constants as buffers, so that `.to`
     moves them.
     """
     _check_device(subject, torch.device("cpu"))
     if not torch.cuda.is_available():
-        raise NotApplicable("no GPU here; on the CPU, all answers lie there")
+        raise NotApplicable("there is no GPU here; on the CPU, all answers are on the device of x")
     _check_device(subject, torch.device("cuda", torch.cuda.current_device()))
-    return "all answers lie on the device of x, on the CPU and on CUDA"
+    return "all answers are on the device of x, on the CPU and on CUDA"
 
 
 def _check_device(subject: Subject, device: torch.device) -> None:
@@ -76,13 +76,13 @@ def _check_device(subject: Subject, device: torch.device) -> None:
             continue
         except Exception as error:
             if device.type == "cpu":
-                continue  # no matter of devices: the rule answers reports it
+                continue  # not about devices: the rule answers reports it
             raise Broken(
                 f"{question} raised {describe(error)} on {device}; make tensors with device=x.device"
             ) from error
         for name, tensor in found.items():
             if tensor.device != device:
-                raise Broken(f"{name} lies on {tensor.device} where x is on {device}; make it with device=x.device")
+                raise Broken(f"{name} is on {tensor.device}, but x is on {device}; make it with device=x.device")
 
 
 def answers(subject: Subject) -> str:
@@ -90,8 +90,8 @@ def answers(subject: Subject) -> str:
 
     `importance_terms` three times [B, samples], `posterior` twice [B, D], `encode` [B, D], `loss` a scalar with named
     scalar terms, `reconstruct` [B, C, H, W] and `sample` [count, C, H, W] in [0, 1]: float32 or float64. A model
-    answers at least one of `importance_terms`, `posterior` and `encode`, and gives its reason to decline another, the
-    message of NotSupported, in one sentence.
+    answers at least one of `importance_terms`, `posterior` and `encode`; it declines another with NotSupported, whose
+    message is one sentence.
     """
     model = subject.build()
     supported: list[str] = []
@@ -103,7 +103,7 @@ def answers(subject: Subject) -> str:
         except NotSupported as reason:
             if (length := len(str(reason))) > LONGEST_TEXT:
                 raise Broken(
-                    f"{question} is declined in {length} characters, of which a record keeps {LONGEST_TEXT}; give the "
+                    f"{question} is declined in {length} characters, but a record keeps {LONGEST_TEXT}; give the "
                     "reason in one sentence"
                 ) from reason
             continue
@@ -114,15 +114,15 @@ def answers(subject: Subject) -> str:
         supported.append(question)
     if not any(question.startswith(("importance_terms", "posterior", "encode")) for question in supported):
         raise Broken(
-            f"{subject.name} answers none of importance_terms, posterior and encode, so that nothing can be scored; "
-            "write one of them"
+            f"{subject.name} answers none of importance_terms, posterior and encode, so nothing can be scored; write "
+            "one of them"
         )
     unsupported = ", ".join(question.partition("(")[0] for question in checks if question not in supported)
     return "the right types and shapes" + (f"; not supported: {unsupported}" if unsupported else "")
 
 
 def _answer_checks(model: Adapter, x: Tensor, samples: int) -> dict[str, Callable[[], object]]:
-    """question -> a call that asks it and raises MaeBenchError where the answer is of a wrong type or shape."""
+    """question -> a call that asks it and raises MaeBenchError if the answer has the wrong type or shape."""
     reconstruct, sample = f"reconstruct(x) of {len(x)}", f"sample({samples})"
     return {
         f"importance_terms(x, {samples})": partial(ask_importance_terms, model, x, samples),
@@ -136,11 +136,11 @@ def _answer_checks(model: Adapter, x: Tensor, samples: int) -> dict[str, Callabl
 def _check_loss(model: Adapter, x: Tensor) -> None:
     loss = model.loss(x)
     if not isinstance(loss, Loss) or not isinstance(loss.terms, Mapping):
-        raise MaeBenchError(f"loss(x) returned {type(loss).__name__} where Loss(total, terms) is expected; return one")
+        raise MaeBenchError(f"loss(x) returned {type(loss).__name__}, not Loss(total, terms); return one")
     for name, value in {"total": loss.total, **loss.terms}.items():
         if not isinstance(value, Tensor) or value.dim() or not value.is_floating_point():
             what = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-            raise MaeBenchError(f"loss(x) has {what} as {name} where a scalar float32 tensor is expected; return one")
+            raise MaeBenchError(f"loss(x) has {what} as {name}, not a scalar float32 tensor; return one")
 
 
 @torch.no_grad()
@@ -148,16 +148,16 @@ def _check_pictures(call: str, draw: Callable[[], object], shape: tuple[int, ...
     images = draw()
     if not isinstance(images, Tensor) or images.shape != shape or not images.is_floating_point():
         got = f"{images.dtype} {list(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
-        raise MaeBenchError(f"{call} returned {got} where a float32 tensor {list(shape)} is expected; return one")
+        raise MaeBenchError(f"{call} returned {got}, not a float32 tensor {list(shape)}; return one")
     if not ((images >= 0) & (images <= 1)).all():
         raise MaeBenchError(f"{call} returned values outside [0, 1]; clamp them, or draw bits")
 
 
 def determinism(subject: Subject) -> str:
-    """Under one torch seed, a model is built and answers the same; `encode` and `posterior` are functions of x alone.
+    """Under one torch seed, weights and answers are the same; `encode` and `posterior` are functions of x alone.
 
-    Draw from torch's global generator, which the harness seeds; neither from NumPy nor from a generator of your own.
-    In eval mode no answer changes the model, and dropout is off.
+    Draw from torch's global generator, which the harness seeds, not from NumPy or a generator of your own. In eval mode
+    no answer changes the model, and dropout is off.
     """
     x = subject.images(6)
     model, twin = subject.build(seed=1), subject.build(seed=1)
@@ -165,29 +165,29 @@ def determinism(subject: Subject) -> str:
         raise Broken(f"{name} differs between two models built under one seed; draw it from torch's global generator")
     if name := first_difference(ask(model, x, seed=2), ask(model, x, seed=2)):
         raise Broken(
-            f"{name} differs when asked again under the same seed; draw from torch's global generator alone, and "
-            "change nothing while answering"
+            f"{name} differs when asked again under the same seed; draw from torch's global generator alone, and do "
+            "not change the model while answering"
         )
     functions = ask(model, x, seed=2, questions=FUNCTIONS_OF_X)
     if name := first_difference(functions, ask(model, x, seed=3, questions=FUNCTIONS_OF_X)):
-        raise Broken(f"{name} changes with the seed; let it be a function of x, a mean and not a draw")
+        raise Broken(f"{name} changes with the seed; make it a function of x: a mean, not a draw")
     if name := first_difference(ask_loss(model, x, seed=4), ask_loss(twin, x, seed=4)):
         raise Broken(f"{name} differs under the same seed; draw from torch's global generator alone")
     return "the same seed gives the same weights and answers; encode and posterior do not depend on it"
 
 
 def batches(subject: Subject) -> str:
-    """The answer to an image does not depend on the images beside it: alone, it is what it is within a batch.
+    """The answer to an image does not depend on the images beside it: it is the same alone and within a batch.
 
-    `encode` and `posterior` to 1e-4; the NLL, estimated anew, within six standard errors. A layer that normalises by
-    the batch (BatchNorm without running statistics) breaks this.
+    `encode` and `posterior` agree to 1e-4; the NLL, estimated anew, within six standard errors. A layer that normalises
+    by the batch (BatchNorm without running statistics) breaks this.
     """
     model, x = subject.build(), subject.images(6)
     together = ask(model, x, 0, FUNCTIONS_OF_X)
     apart = [ask(model, image, 0, FUNCTIONS_OF_X) for image in x.split(1)]
     stacked = {name: torch.cat([answer[name] for answer in apart]) for name in together}
     if name := first_difference(together, stacked, _TOLERANCE):
-        raise Broken(f"{name} of an image alone differs from that within a batch; let no layer mix images")
+        raise Broken(f"{name} of an image differs alone and within a batch; use no layer that mixes images")
     try:
         within, its_error = mean_and_error(group_nlls(model, x))
     except NotSupported:
@@ -198,6 +198,6 @@ def batches(subject: Subject) -> str:
         row = int(excess.argmax())
         raise Broken(
             f"the NLL of an image is {alone[row]:.4g} nats alone and {within[row]:.4g} within a batch, more than "
-            f"{NOISE:g} standard errors apart; let no layer mix images"
+            f"{NOISE:g} standard errors apart; use no layer that mixes images"
         )
     return "answers and NLL of an image are the same alone and within a batch"

@@ -1,4 +1,4 @@
-"""The adapter under test: built as a job builds it, given a few images, asked as the harness asks it."""
+"""The adapter under test, built as a job builds it, given a few images and asked as the harness asks it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass, replace
@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 
 from mae_bench.adapter import Adapter, DataSpec, Likelihood, NotSupported
-from mae_bench.content import content_folder
-from mae_bench.data.images import GreyImages, draw_bits
+from mae_bench.data.images import ByteImages, draw_bits
+from mae_bench.foundation.content import content_folder
+from mae_bench.foundation.seeding import numpy_generator
+from mae_bench.job.training import TrainingContext
 from mae_bench.metrics.answers import seeded
-from mae_bench.parameters import resolve_parameters
-from mae_bench.seeding import numpy_generator
-from mae_bench.task import load_task
-from mae_bench.training import TrainingContext
+from mae_bench.planning.parameters import resolve_parameters
+from mae_bench.planning.task import load_task
 
 SIDE = 8
-"""Pixels a side of the images that most rules use."""
+"""The height and width of the images that most rules use, in pixels."""
 SAMPLES = 3
-"""Importance samples and model samples in one question of `QUESTIONS`."""
+"""How many samples a question of `QUESTIONS` asks for."""
 FUNCTIONS_OF_X = ("posterior(x)", "encode(x)")
 """The questions whose answer involves no chance."""
 Question = Callable[[Adapter, Tensor], object]
@@ -40,15 +40,15 @@ _TRAIN_SIZE = 200
 _VALIDATION_SIZE = 100
 _CPU = torch.device("cpu")
 _KINDS: tuple[tuple[Likelihood, int], ...] = (("bernoulli", 1), ("discretized_logistic_mixture", 3))
-"""Likelihood and channels of the images, in the order in which they are offered to the constructor."""
+"""Likelihood and channels of images, in the order in which the constructor is offered them."""
 
 
 class Broken(Exception):
-    """A broken rule: what was found and how to mend it, in one sentence."""
+    """A rule is broken; the message says in one sentence what was found and how to mend it."""
 
 
 class NotApplicable(Exception):
-    """A rule that has nothing to check in this model, or that cannot tell; the message says why."""
+    """A rule has nothing to check in this model, or cannot tell; the message says why."""
 
 
 class Subject:
@@ -61,17 +61,17 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """Of the class."""
+        """The class's name."""
         return self.adapter_class.__name__
 
     @cached_property
     def params(self) -> dict[str, Any]:
-        """The parameters as a job gives them, defaults included; UsageError where they are none."""
+        """The parameters as a job gives them, defaults included; UsageError if one is wrong."""
         return resolve_parameters(self.name, self.adapter_class, self.given)
 
     @cached_property
     def data(self) -> DataSpec:
-        """Binary 8x8 images, or colour ones where the constructor declines binary ones with NotSupported."""
+        """Binary 8x8 images, or colour ones if the constructor raises NotSupported for those; Broken if for both."""
         for likelihood, channels in _KINDS:
             data = DataSpec((channels, SIDE, SIDE), likelihood, _TRAIN_SIZE, classes=10)
             try:
@@ -83,7 +83,7 @@ class Subject:
         raise Broken(f"{self.name} declines images of {SIDE}x{SIDE} pixels of every likelihood ({kinds}); accept one")
 
     def construct(self, data: DataSpec, seed: int = 0) -> Adapter:
-        """What the constructor gives, called with torch's global random state seeded."""
+        """A new model, constructed with torch's global random state seeded."""
         with seeded(seed, _CPU):
             return self.adapter_class(data, self.preset, **self.params)
 
@@ -98,33 +98,36 @@ class Subject:
 
     @cached_property
     def fitted(self) -> Adapter:
-        """A model after `fit` on 200 random images, with the loop and the settings of a smoke job; in eval mode."""
+        """A model after `fit` on 200 random images, with the loop and settings of a smoke job; in eval mode."""
         model = self.build()
         settings = load_task(content_folder("tasks") / "digits.toml").protocol("smoke").training
         with TemporaryDirectory() as folder:
             context = TrainingContext(
                 settings, seed=0, device=_CPU, checkpoint_directory=Path(folder), progress=_say_nothing
             )
-            grey, _ = self._draw("train", _TRAIN_SIZE)
-            model.fit(GreyImages(grey, _LEVELS, self.data.likelihood), self._validation, context)
+            pixels, _ = self._draw("train", _TRAIN_SIZE)
+            model.fit(ByteImages(pixels, _LEVELS, self.data.likelihood), self._validation, context)
         return model.eval()
 
     @cached_property
-    def _validation(self) -> GreyImages:
-        grey, bits = self._draw("validation", _VALIDATION_SIZE)
-        return GreyImages(grey, _LEVELS, self.data.likelihood, bits if self.data.likelihood == "bernoulli" else None)
+    def _validation(self) -> ByteImages:
+        pixels, bits = self._draw("validation", _VALIDATION_SIZE)
+        return ByteImages(pixels, _LEVELS, self.data.likelihood, bits if self.data.likelihood == "bernoulli" else None)
 
     def _draw(self, name: str, count: int) -> tuple[Tensor, Tensor]:
-        """Random grey levels, each image of a brightness of its own, and bits of them: [count, C, 8, 8]."""
+        """Random pixels, each image with a brightness of its own, and bits drawn from them: [count, C, 8, 8]."""
         random = numpy_generator("conformance images", name)
         brightest = random.integers(2, 2 * _LEVELS, size=(count, 1, 1, 1))
-        grey = random.integers(brightest, size=(count, *self.data.shape)).clip(max=_LEVELS).astype("uint8")
-        return torch.from_numpy(grey), torch.from_numpy(draw_bits(grey, _LEVELS, random))
+        pixels = random.integers(brightest, size=(count, *self.data.shape)).clip(max=_LEVELS).astype("uint8")
+        return torch.from_numpy(pixels), torch.from_numpy(draw_bits(pixels, _LEVELS, random))
 
 
 @dataclass(frozen=True)
 class Rule:
-    """check: gives the sentence of what holds, or raises Broken, NotApplicable or NotSupported."""
+    """check: returns a sentence that says what holds, or raises Broken, NotApplicable or NotSupported.
+
+    needs: names of the rules that must be kept before this one can be checked.
+    """
 
     name: str
     check: Callable[[Subject], str]
@@ -133,7 +136,7 @@ class Rule:
 
 @torch.no_grad()
 def ask(model: Adapter, x: Tensor, seed: int, questions: Iterable[str] = tuple(QUESTIONS)) -> dict[str, Tensor]:
-    """The tensors that `model` answers to those `questions` it supports, each asked under the torch seed `seed`."""
+    """The tensors in the answers of `model` to the `questions` that it supports, each asked under torch seed `seed`."""
     answers: dict[str, Tensor] = {}
     for question in questions:
         with seeded(seed, x.device):
@@ -145,7 +148,7 @@ def ask(model: Adapter, x: Tensor, seed: int, questions: Iterable[str] = tuple(Q
 
 
 def ask_loss(model: Adapter, x: Tensor, seed: int) -> dict[str, Tensor]:
-    """The tensors of `model.loss(x)` in training mode, under the torch seed `seed`; none where it is not supported."""
+    """The tensors of `model.loss(x)` in training mode, under torch seed `seed`; none if it is not supported."""
     with seeded(seed, x.device):
         try:
             return tensors_in(model.train().loss(x), "loss(x)")
@@ -156,7 +159,7 @@ def ask_loss(model: Adapter, x: Tensor, seed: int) -> dict[str, Tensor]:
 
 
 def tensors_in(answer: object, name: str) -> dict[str, Tensor]:
-    """The tensors of an answer, by where they stand in it: a tensor, a data class or a mapping of them."""
+    """The tensors in `answer`, which is one, or a data class or mapping of them, each by its place in it."""
     return dict(_tensors(answer, name))
 
 
@@ -172,18 +175,18 @@ def _tensors(answer: object, name: str) -> Iterator[tuple[str, Tensor]]:
 
 
 def first_difference(first: Mapping[str, Tensor], second: Mapping[str, Tensor], tolerance: float = 0.0) -> str | None:
-    """The name of the first answer that differs by more than `tolerance`, absolute and relative; None where none does.
+    """The name of the first tensor that differs by more than `tolerance`, absolute and relative; None if none does.
 
-    Not-a-number equals itself here: that numbers are finite is a rule of its own.
+    Not-a-number equals itself here: whether numbers are finite is for other rules.
     """
-    for name, a in first.items():
-        b = second.get(name)
-        if b is None or a.shape != b.shape:
+    for name in {**first, **second}:
+        a, b = first.get(name), second.get(name)
+        if a is None or b is None or a.shape != b.shape:
             return name
         if not torch.allclose(a.double(), b.double(), rtol=tolerance, atol=tolerance, equal_nan=True):
             return name
-    return next((name for name in second if name not in first), None)
+    return None
 
 
 def _say_nothing(_stage: str, _done: int, _total: int, _note: str) -> None:
-    """The progress of a training that nobody watches."""
+    """Progress that nobody watches."""

@@ -1,11 +1,11 @@
-"""Rules on training: gradients, a fit that ends well, and a state that holds all that was learnt."""
+"""Rules on training: gradients, a fit without errors, and a state that holds all that was learnt."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mae_bench.adapter import NotSupported
-from mae_bench.checkpoint import MODEL_FILE, load_checkpoint, save_checkpoint
-from mae_bench.errors import describe
+from mae_bench.foundation.errors import describe
+from mae_bench.job.checkpoint import MODEL_FILE, load_checkpoint, save_checkpoint
 from mae_bench.testing.subject import Broken, NotApplicable, Subject, ask, first_difference
 
 _TOLERANCE = 1e-5
@@ -14,7 +14,7 @@ _TOLERANCE = 1e-5
 def gradients(subject: Subject) -> str:
     """After `initialise`, `loss(x).total.backward()` gives every weight that requires one a finite gradient.
 
-    A weight that the loss does not reach is never trained: use it, remove it, or set `requires_grad_(False)`.
+    A weight that the loss does not depend on is never trained: use it, remove it, or set `requires_grad_(False)`.
     """
     model = subject.build().train()
     weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
@@ -41,9 +41,9 @@ def gradients(subject: Subject) -> str:
 
 
 def training(subject: Subject) -> str:
-    """`fit` ends without an error on 200 images, and what it leaves is finite.
+    """`fit` ends without an error on 200 images, and all weights are finite after it.
 
-    The default `fit` asks for `loss(x)` and, to validate, `importance_terms(x, 1)`; a model without them brings a `fit`
+    The default `fit` asks for `loss(x)` and, to validate, `importance_terms(x, 1)`; a model without them needs a `fit`
     of its own.
     """
     try:
@@ -51,18 +51,18 @@ def training(subject: Subject) -> str:
     except NotSupported as error:
         raise Broken(f"fit cannot train it: {error}; write the method, or a fit of your own") from error
     except Exception as error:
-        raise Broken(f"fit raised {describe(error)}") from error
+        raise Broken(f"fit raised {describe(error)}; mend the adapter") from error
     for name, tensor in model.state_dict().items():
         if not tensor.isfinite().all():
             raise Broken(f"fit leaves {name} with values that are not finite; lower the learning rate or mend the loss")
-    return f"fit ends on {subject.data.train_size} images, and all weights stay finite"
+    return f"fit ends without an error on {subject.data.train_size} images, and all weights stay finite"
 
 
 def state(subject: Subject) -> str:
-    """All that `fit` learns lies in `state_dict()`: a new instance that loads it from a checkpoint answers the same.
+    """All that `fit` learns is in `state_dict()`: a new instance that loads it from a checkpoint answers the same.
 
-    Register what is learnt as parameters or, in the constructor and at their final size, as buffers; a plain attribute
-    is lost.
+    Register what is learnt in the constructor, as parameters or as buffers of their final size; a plain attribute is
+    lost.
     """
     fitted, successor = subject.fitted, subject.build(seed=7)
     with TemporaryDirectory() as folder:
@@ -72,7 +72,7 @@ def state(subject: Subject) -> str:
             checkpoint = load_checkpoint(path)
         except Exception as error:
             raise Broken(
-                f"the state of a fitted model cannot be saved ({describe(error)}); keep tensors in it"
+                f"the state of a fitted model cannot be saved ({describe(error)}); keep nothing but tensors in it"
             ) from error
     assert checkpoint is not None, "save_checkpoint has just written it"
     saved, expected = (
@@ -88,6 +88,6 @@ def state(subject: Subject) -> str:
     if name := first_difference(ask(fitted, x, 0), ask(successor, x, 0), _TOLERANCE):
         raise Broken(
             f"{name} of a new model with the saved state differs from that of the fitted one; keep what fit learns in "
-            "parameters or in buffers, not in plain attributes"
+            "parameters or buffers, not in plain attributes"
         )
-    return "a new model with the saved state answers as the fitted one does"
+    return "a new model with the saved state gives the answers of the fitted one"

@@ -1,4 +1,4 @@
-"""The VAE that the baselines are: five choosable parts behind the adapter's contract."""
+"""The VAE behind all baselines: five exchangeable parts that answer the adapter's contract together."""
 
 import sys
 from typing import Protocol, cast
@@ -13,13 +13,13 @@ from mae_bench.vae.parts import Networks
 
 
 class Objective(Protocol):
-    """From the two terms of the ELBO [B] and the posterior of the batch to the loss."""
+    """The loss, from the two terms of the ELBO, [B] each, and the posterior of the batch."""
 
     def __call__(self, reconstruction_error: Tensor, kl: Tensor, posterior: DiagonalGaussian) -> Loss: ...
 
 
 class VAE(Adapter):
-    """log p(x) by z ~ q(z|x): x -> encoder -> posterior -> z -> decoder, with a prior over z (paper eqs. (1) to (3)).
+    """x -> encoder -> posterior -> z -> decoder, with a prior over z (paper eqs. (1) to (3)).
 
     networks: encoder, posterior, prior and decoder, as `autoregressive_networks` and `factorised_networks` make them.
     objective: the loss to minimise.
@@ -37,7 +37,7 @@ class VAE(Adapter):
     def initialise(self, x: Tensor) -> None:
         """Data-dependent initialisation: one pass through every layer, each fitted to mean 0 and its own scale.
 
-        Leaves the model in evaluation mode, in which it is fitted: dropout would be part of what a layer sees.
+        Leaves the model in evaluation mode: in training mode the layers would be fitted to what dropout leaves.
         """
         self.eval()
         with torch.no_grad(), data_dependent_initialisation(self):
@@ -55,7 +55,7 @@ class VAE(Adapter):
         return self.posterior(x).mean
 
     def importance_terms(self, x: Tensor, samples: int) -> ImportanceTerms:
-        """`samples` draws z_k ~ q(z|x) for each image and their log-densities: [B, samples] each."""
+        """The log-densities of `samples` draws z_k ~ q(z|x) for each image: [B, samples] each."""
         return self._terms(x, self.posterior(x), samples)
 
     def loss(self, x: Tensor) -> Loss:
@@ -88,7 +88,7 @@ class VAE(Adapter):
         )
 
     def _decode(self, images: Tensor, z: Tensor) -> Tensor:
-        """log p(x|z): [N]. Where an evaluation runs out of a GPU's memory, half as many rows at once from then on."""
+        """log p(x|z): [N]. An evaluation that runs out of GPU memory takes half as many rows at once from then on."""
         while True:
             at_once = min(self._rows_at_once, len(z))
             try:
@@ -98,5 +98,5 @@ class VAE(Adapter):
             except torch.OutOfMemoryError:
                 if torch.is_grad_enabled() or at_once == 1:
                     raise
-            # Tried again out here, where the exception no longer holds on to the tensors of the pass that failed.
+            # Try again out here, since within `except` the exception keeps the tensors of the failed pass alive.
             self._rows_at_once = (at_once + 1) // 2

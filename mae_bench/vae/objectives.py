@@ -1,4 +1,4 @@
-"""Objectives: from the two terms of the ELBO and the posteriors of a mini-batch to a loss (paper section 3.2)."""
+"""Objectives: a loss from the two terms of the ELBO and the posteriors of a mini-batch (paper section 3.2)."""
 
 import math
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from mae_bench.metrics.posterior import pairwise_kl, posterior_divergence_std
 def diversity_loss(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Eq. (8): sum over units of softplus(-KL), averaged over the ordered pairs i != j; a scalar, nats.
 
-    mean, log_variance: [B, D]. ValueError for fewer than two rows, which have no pairs.
+    mean, log_variance: [B, D]. ValueError for fewer than two rows.
     """
     return _mean_over_pairs(F.softplus(-pairwise_kl(mean, log_variance))).sum()
 
 
 def mean_diversity_loss(mean: Tensor, log_variance: Tensor, eta: float = 1.0) -> Tensor:
-    """The authors' code instead of eq. (8): the sum over units of softplus(-KL / eta), each KL averaged over pairs.
+    """What the authors' code has for eq. (8): the sum over units of softplus(-KL / eta), each KL averaged over pairs.
 
-    By Jensen's inequality never above `diversity_loss` at eta = 1, and far below it where the KLs of a unit are spread.
+    At eta = 1 never above `diversity_loss` (Jensen's inequality), and far below it if the KLs of a unit vary much.
     """
     return F.softplus(-_mean_over_pairs(pairwise_kl(mean, log_variance)) / eta).sum()
 
@@ -43,17 +43,16 @@ def _mean_over_pairs(values: Tensor) -> Tensor:
 
 
 class ELBO(nn.Module):
-    """The negative ELBO, the KL by one posterior sample, with free bits clamped on the batch mean of the total KL.
+    """The negative ELBO, with free bits: the batch mean of the KL costs no less than free_bits x dimensions.
 
-    free_bits: nats a data dimension (Kingma et al., 2016; paper B.1.1); a KL below free_bits x dimensions costs as much
-    as one at it.
+    free_bits: nats a data dimension (Kingma et al., 2016; paper B.1.1).
     """
 
     def __init__(self, dimensions: int, free_bits: float = 0.0) -> None:
         super().__init__()
         if free_bits < 0:
             raise ValueError(f"free_bits must not be negative, and is {free_bits}")
-        # A KL estimated by samples may fall below zero; without free bits it is left as it is.
+        # Without free bits nothing is clamped: a KL estimated by samples may fall below zero.
         self.least_kl = free_bits * dimensions if free_bits else -math.inf
 
     def forward(self, reconstruction_error: Tensor, kl: Tensor, posterior: DiagonalGaussian) -> Loss:
@@ -65,7 +64,7 @@ class ELBO(nn.Module):
 class MutualPosteriorDivergence(nn.Module):
     """Eq. (7): the negative ELBO + eta x diversity loss + gamma x smoothness loss, over the mini-batch's posteriors.
 
-    diversity: "paper" for eq. (8), "mean" for the authors' code; eta does not transfer from one to the other.
+    diversity: "paper" for eq. (8), "mean" for the authors' code; the same eta means different things in the two.
     """
 
     def __init__(self, eta: float, gamma: float, diversity: str = "paper") -> None:
@@ -81,7 +80,7 @@ class MutualPosteriorDivergence(nn.Module):
         self.eta, self.gamma, self.diversity = eta, gamma, forms[diversity]
 
     def forward(self, reconstruction_error: Tensor, kl: Tensor, posterior: DiagonalGaussian) -> Loss:
-        """reconstruction_error, kl: [B], nats; posterior: of the same B images -> Loss."""
+        """reconstruction_error, kl: [B], nats; posterior: that of the same B images -> Loss."""
         terms = {
             "reconstruction_error": reconstruction_error.mean(),
             "kl": kl.mean(),

@@ -1,4 +1,4 @@
-"""What a VAE is made of: the parts that networks for any kind of image supply."""
+"""The parts of a VAE that the networks for any kind of image supply."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol, TypeVar
@@ -16,7 +16,7 @@ class Prior(Protocol):
 class Decoder(Protocol):
     """log p(x|z), x [N, C, H, W] and z [N, units] -> [N] in nats, and draws [N, C, H, W].
 
-    activations: how many numbers the largest activation of one image has, about; a pass is cut into parts by it.
+    activations: about how many numbers the largest activation has for one image; it decides how a pass is cut up.
     """
 
     activations: int
@@ -26,7 +26,7 @@ class Decoder(Protocol):
 
 
 class Networks(NamedTuple):
-    """The four parts that a VAE is made of beside its objective; each is a module."""
+    """All parts of a VAE but its objective; each is a module."""
 
     encoder: nn.Module
     posterior: nn.Module
@@ -38,7 +38,7 @@ Size = TypeVar("Size")
 
 
 def size_at(preset: str, sizes: Mapping[str, Size]) -> Size:
-    """The sizes of the networks at `preset`; ValueError names the presets there are."""
+    """The sizes of the networks at `preset`; ValueError, with the presets there are, if there is no such preset."""
     if preset not in sizes:
         raise ValueError(f"there is no preset {preset!r}; choose one of {', '.join(sizes)}")
     return sizes[preset]

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from mae_bench.adapter import DataSpec
-from mae_bench.content import content_folder
+from mae_bench.foundation.content import content_folder
 from mae_bench.metrics.density import importance_weighted_nll
-from mae_bench.registry import build_adapter, resolve_models
-from mae_bench.task import load_task
+from mae_bench.planning.registry import build_adapter, resolve_models
+from mae_bench.planning.task import load_task
 
 SAMPLES = 8
 

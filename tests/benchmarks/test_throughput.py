@@ -2,9 +2,9 @@
 
 from benchmarks import throughput
 from mae_bench.executors.local import InProcess
-from mae_bench.plan import plan
+from mae_bench.planning.plan import plan
+from mae_bench.planning.registry import resolve_models, resolve_tasks
 from mae_bench.records.store import Store
-from mae_bench.registry import resolve_models, resolve_tasks
 from mae_bench.report.progress import PlainDisplay
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
-from mae_bench.content import content_folder
-from mae_bench.records.aggregate import boards
+from mae_bench.boards.aggregate import boards
+from mae_bench.foundation.content import content_folder
+from mae_bench.planning.registry import known_tasks
+from mae_bench.planning.task import load_task
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store
-from mae_bench.registry import known_tasks
-from mae_bench.report.badges import Badges
 from mae_bench.report.html.site import write_site
-from mae_bench.task import load_task
+from mae_bench.review.badges import Badges
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT / "leaderboard" / "results"

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from mae_bench.registry import known_tasks
+from mae_bench.planning.registry import known_tasks
 
 VERSIONS = {task.name: task.version for task in known_tasks()}
 MNIST = f"site/mnist-v{VERSIONS['mnist']}-small/index.html"

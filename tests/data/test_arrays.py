@@ -1,4 +1,4 @@
-"""The hash of a data set tells everything apart that could move a number."""
+"""The hash of a data set changes with everything that could move a number."""
 
 import hashlib
 from dataclasses import replace

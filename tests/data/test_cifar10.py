@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mae_bench.content import content_folder
 from mae_bench.data import cifar10, load_data
 from mae_bench.data.arrays import hash_arrays
-from mae_bench.errors import DataError
-from mae_bench.task import load_task
+from mae_bench.foundation.content import content_folder
+from mae_bench.foundation.errors import DataError
+from mae_bench.planning.task import load_task
 
 PREPARED = Path(__file__).parents[1] / "fixtures" / "cifar10_120" / "cifar10.npz"
 
@@ -34,7 +34,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def text(characters):
-    """SHORT_BINSTRING: a str of Python 2, which the archive was written with."""
+    """SHORT_BINSTRING: a str of Python 2, which wrote the archive."""
     return b"U" + bytes([len(characters)]) + characters
 
 
@@ -84,7 +84,7 @@ def test_archive_and_prepared_file_agree(folder, parts, monkeypatch):
 
 
 def test_the_batches_of_the_test_are_those_of_python_2():
-    """Read by pickle itself; Python 3 would write other opcodes."""
+    """Read here by pickle itself; Python 3 would not write these opcodes."""
     images, labels = np.arange(2 * 32 * 32 * 3).astype(np.uint8).reshape(2, 32, 32, 3), [3, 9]
     batch = pickle.loads(batch_pickle(images, labels), encoding="bytes")
     np.testing.assert_array_equal(batch[b"data"].reshape(2, 3, 32, 32)[:, 1], images[..., 1])
@@ -93,7 +93,7 @@ def test_the_batches_of_the_test_are_those_of_python_2():
 
 def test_an_archive_of_another_hash_is_never_unpickled(folder, parts):
     write_archive(folder / cifar10.ARCHIVE, whole_batches(parts))
-    with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz cannot be had .*damaged.*or put cifar10\.npz into"):
+    with pytest.raises(DataError, match=r"python\.tar\.gz could not be fetched .*damaged.*or put cifar10\.npz into"):
         cifar10.load()
 
 

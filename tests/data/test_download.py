@@ -1,4 +1,4 @@
-"""Downloads against a server of our own on this machine: good, damaged, cut off, refused, and from the next mirror."""
+"""Downloads from a server of our own on this machine: good, damaged, cut off, refused, and from the next mirror."""
 
 import hashlib
 import threading
@@ -8,14 +8,14 @@ import platformdirs
 import pytest
 
 from mae_bench.data.download import data_folder, fetch, git_blob_id
-from mae_bench.errors import DataError
+from mae_bench.foundation.errors import DataError
 
 CONTENT = bytes(range(256)) * 400
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class _Mirrors(BaseHTTPRequestHandler):
-    """/good/ sends the file, /damaged/ one byte changed, /cut/ half of what it announces, anything else a 404."""
+    """/good/ sends the file, /damaged/ one changed byte, /cut/ half of what it announces, any other path a 404."""
 
     def do_GET(self):
         self.server.requests.append(self.path)
@@ -30,7 +30,7 @@ class _Mirrors(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Nothing: the test reads stderr."""
+        """Write nothing: the tests read stderr."""
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_good_file_is_fetched_once_and_announced(server, tmp_path, capfd):
 
 
 @pytest.mark.parametrize("bad", ["damaged", "cut", "absent"])
-def test_next_mirror_serves_where_one_fails(server, bad):
+def test_the_next_mirror_serves_if_one_fails(server, bad):
     assert _fetch(server, bad, "good", "absent").read_bytes() == CONTENT
     assert server.requests == [f"/{bad}/images.gz", "/good/images.gz"]
 
@@ -93,7 +93,7 @@ def test_git_blob_ids_are_those_of_git_hash_object(content, blob):
 
 
 def test_unreachable_mirror_is_passed_over(server):
-    # Port 1 of this machine: nothing listens there.
+    # Nothing listens on port 1 of this machine.
     mirrors = ["http://127.0.0.1:1/", f"http://127.0.0.1:{server.server_port}/good/"]
     assert fetch("images.gz", mirrors, SHA256, prepared="images.npz").read_bytes() == CONTENT
 
@@ -104,7 +104,7 @@ def test_total_failure_is_one_sentence_and_leaves_nothing(server, tmp_path):
     message = str(caught.value)
     base = f"http://127.0.0.1:{server.server_port}"
     assert message == (
-        f"images.gz cannot be had ({base}/damaged/: what it sent does not have the known hash; "
+        f"images.gz could not be fetched ({base}/damaged/: what it sent does not have the known hash; "
         f"{base}/cut/: the transfer failed (ChunkedEncodingError); {base}/absent/: HTTP status 404); "
         f"check the network, or put images.npz into {tmp_path / 'data'} (or into the folder that MAE_BENCH_DATA names)."
     )
@@ -121,7 +121,7 @@ def test_damaged_copy_is_downloaded_again(server, tmp_path):
 def test_damaged_copy_that_cannot_be_replaced_is_named(server):
     path = _fetch(server, "good")
     path.write_bytes(CONTENT[:-1])
-    with pytest.raises(DataError, match=r"images\.gz cannot be had \(the copy in the data folder is damaged; http"):
+    with pytest.raises(DataError, match=r"images\.gz could not be fetched \(the copy in the data folder is damaged; h"):
         _fetch(server, "absent")
 
 

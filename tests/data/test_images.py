@@ -1,18 +1,18 @@
-"""Binarisation: the right probabilities, fresh in training, fixed elsewhere."""
+"""Binarisation: bits of the right probabilities, drawn anew in training and fixed elsewhere."""
 
 import numpy as np
 import pytest
 import torch
 
-from mae_bench.data.images import GreyImages, draw_bits
-from mae_bench.seeding import numpy_generator
+from mae_bench.data.images import ByteImages, draw_bits
+from mae_bench.foundation.seeding import numpy_generator
 
 LEVELS = 16
 EVERY_LEVEL = torch.arange(LEVELS + 1, dtype=torch.uint8).reshape(1, 1, 1, LEVELS + 1)
 
 
 def _assert_frequencies(ones: np.ndarray, draws: int, levels: int) -> None:
-    """ones[g] of `draws` bits of grey level g: 0 and `levels` exactly, the others within 4.5 standard deviations."""
+    """ones[level] of `draws` bits are 1: none at 0, all at `levels`, between them up to 4.5 standard deviations off."""
     probability = np.arange(levels + 1) / levels
     deviation = np.sqrt(draws * probability * (1 - probability))
     assert ones[0] == 0
@@ -21,9 +21,9 @@ def _assert_frequencies(ones: np.ndarray, draws: int, levels: int) -> None:
 
 
 @pytest.mark.parametrize("levels", [16, 255])
-def test_training_bits_have_probability_grey_over_levels(levels):
-    grey = torch.arange(levels + 1, dtype=torch.uint8).reshape(1, 1, 1, levels + 1)
-    images = GreyImages(grey, levels, "bernoulli")
+def test_training_bits_have_probability_pixel_over_levels(levels):
+    pixels = torch.arange(levels + 1, dtype=torch.uint8).reshape(1, 1, 1, levels + 1)
+    images = ByteImages(pixels, levels, "bernoulli")
     draws = 40_000
     x = images.batch(torch.zeros(draws, dtype=torch.long), torch.Generator().manual_seed(0))
     assert x.dtype == torch.float32
@@ -32,15 +32,15 @@ def test_training_bits_have_probability_grey_over_levels(levels):
 
 
 @pytest.mark.parametrize("levels", [16, 255])
-def test_fixed_bits_have_probability_grey_over_levels(levels):
+def test_fixed_bits_have_probability_pixel_over_levels(levels):
     draws = 40_000
-    grey = np.tile(np.arange(levels + 1, dtype=np.uint8), (draws, 1))
-    bits = draw_bits(grey, levels, numpy_generator(0, "test bits"))
+    pixels = np.tile(np.arange(levels + 1, dtype=np.uint8), (draws, 1))
+    bits = draw_bits(pixels, levels, numpy_generator(0, "test bits"))
     _assert_frequencies(bits.sum(0), draws, levels)
 
 
 def test_training_bits_are_fresh_and_follow_the_generator():
-    images = GreyImages(EVERY_LEVEL, LEVELS, "bernoulli")
+    images = ByteImages(EVERY_LEVEL, LEVELS, "bernoulli")
     indices = torch.zeros(50, dtype=torch.long)
     generator = torch.Generator().manual_seed(3)
     state = generator.get_state()
@@ -52,13 +52,13 @@ def test_training_bits_are_fresh_and_follow_the_generator():
 
 def test_training_bits_need_a_generator():
     with pytest.raises(ValueError, match=r"pass context\.generator"):
-        GreyImages(EVERY_LEVEL, LEVELS, "bernoulli").batch(torch.tensor([0]))
+        ByteImages(EVERY_LEVEL, LEVELS, "bernoulli").batch(torch.tensor([0]))
 
 
 def test_fixed_bits_are_answered_with_or_without_a_generator():
-    grey = torch.full((3, 1, 2, 2), 8, dtype=torch.uint8)
-    bits = torch.tensor([False, False, True]).reshape(3, 1, 1, 1).expand_as(grey)
-    images = GreyImages(grey, LEVELS, "bernoulli", bits)
+    pixels = torch.full((3, 1, 2, 2), 8, dtype=torch.uint8)
+    bits = torch.tensor([False, False, True]).reshape(3, 1, 1, 1).expand_as(pixels)
+    images = ByteImages(pixels, LEVELS, "bernoulli", bits)
     indices = torch.tensor([2, 1])
     expected = torch.tensor([1.0, 0.0]).reshape(2, 1, 1, 1).expand(2, 1, 2, 2)
     assert torch.equal(images.batch(indices), expected)
@@ -66,20 +66,20 @@ def test_fixed_bits_are_answered_with_or_without_a_generator():
 
 
 def test_thresholded_is_strictly_above_one_half():
-    x = GreyImages(EVERY_LEVEL, LEVELS, "bernoulli").thresholded(torch.tensor([0]))
+    x = ByteImages(EVERY_LEVEL, LEVELS, "bernoulli").thresholded(torch.tensor([0]))
     assert x.dtype == torch.float32
     assert x.flatten().tolist() == [0.0] * 9 + [1.0] * 8
 
 
-def test_grey_levels_where_the_task_is_not_binary():
-    images = GreyImages(EVERY_LEVEL, LEVELS, "discretized_logistic_mixture")
+def test_levels_if_the_task_is_not_binary():
+    images = ByteImages(EVERY_LEVEL, LEVELS, "discretized_logistic_mixture")
     expected = torch.linspace(0, 1, LEVELS + 1).reshape(1, 1, 1, LEVELS + 1)
     assert torch.equal(images.batch(torch.tensor([0])), expected)
     assert torch.equal(images.thresholded(torch.tensor([0])), expected)
 
 
-def test_to_moves_grey_levels_and_bits():
-    # The "meta" device is there on every machine.
-    moved = GreyImages(EVERY_LEVEL, LEVELS, "bernoulli", EVERY_LEVEL > 3).to("meta")
-    assert moved.grey.device.type == "meta"
+def test_to_moves_pixels_and_bits():
+    # Every machine has the "meta" device.
+    moved = ByteImages(EVERY_LEVEL, LEVELS, "bernoulli", EVERY_LEVEL > 3).to("meta")
+    assert moved.pixels.device.type == "meta"
     assert moved.bits.device.type == "meta"

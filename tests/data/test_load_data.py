@@ -1,4 +1,4 @@
-"""load_data: checked against the task, split without overlap, bits drawn once."""
+"""load_data: arrays are checked against the task and split without overlap, and bits are drawn once."""
 
 import os
 import subprocess
@@ -10,12 +10,12 @@ import pytest
 import torch
 
 import mae_bench.data
-from mae_bench.content import content_folder
 from mae_bench.data import draw_split, draw_subset, load_data
 from mae_bench.data.arrays import Arrays, hash_arrays
-from mae_bench.errors import DataError
-from mae_bench.seeding import numpy_generator
-from mae_bench.task import SplitSizes, Task, load_task
+from mae_bench.foundation.content import content_folder
+from mae_bench.foundation.errors import DataError
+from mae_bench.foundation.seeding import numpy_generator
+from mae_bench.planning.task import SplitSizes, Task, load_task
 
 GOLDEN_DIGITS = {
     "data": "efa8b0fa9a1c5a6ffc7b6e2f4a39e03db90a17e1656c74be45a9f1fd8371c76b",
@@ -41,8 +41,8 @@ def test_sizes_shapes_and_types(real_task):
         images, labels = getattr(data, part), getattr(data, f"{part}_labels")
         size = getattr(settings, f"{part}_size")
         assert len(images) == len(labels) == size
-        assert images.grey.shape == (size, *settings.shape)
-        assert images.grey.dtype == torch.uint8
+        assert images.pixels.shape == (size, *settings.shape)
+        assert images.pixels.dtype == torch.uint8
         assert labels.dtype == np.int64
         assert set(labels.tolist()) == set(range(10))
     assert data.spec.shape == settings.shape
@@ -50,7 +50,7 @@ def test_sizes_shapes_and_types(real_task):
 
 
 def test_images_keep_their_labels(digits_task):
-    """Against scikit-learn itself: each image, looked up by its bytes, bears the label it has there."""
+    """Against scikit-learn itself: each image, looked up by its bytes, has the label it has there."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -59,15 +59,15 @@ def test_images_keep_their_labels(digits_task):
     }
     data = load_data(digits_task)
     for part in ("train", "validation", "test"):
-        grey = getattr(data, part).grey.numpy()
-        assert [label_of[image.tobytes()] for image in grey] == getattr(data, f"{part}_labels").tolist()
+        pixels = getattr(data, part).pixels.numpy()
+        assert [label_of[image.tobytes()] for image in pixels] == getattr(data, f"{part}_labels").tolist()
 
 
 def test_official_test_images_stay_in_order(mnist_500_task):
     with np.load(Path(__file__).parents[1] / "fixtures" / "mnist_500" / "mnist.npz") as archive:
         x_test, y_test = archive["x_test"], archive["y_test"]
     data = load_data(mnist_500_task)
-    np.testing.assert_array_equal(data.test.grey[:, 0].numpy(), x_test)
+    np.testing.assert_array_equal(data.test.pixels[:, 0].numpy(), x_test)
     np.testing.assert_array_equal(data.test_labels, y_test)
 
 
@@ -79,18 +79,18 @@ def test_splits_are_disjoint_by_index(real_task):
 
 
 def test_no_image_lies_in_two_splits(real_task):
-    """By their bytes; neither set holds an exact duplicate at all."""
+    """By their bytes: neither data set holds any exact duplicate."""
     data = load_data(real_task)
-    images = [image.tobytes() for part in (data.train, data.validation, data.test) for image in part.grey.numpy()]
+    images = [image.tobytes() for part in (data.train, data.validation, data.test) for image in part.pixels.numpy()]
     assert len(set(images)) == len(images)
 
 
 def test_split_follows_the_seed(digits_task):
     other = digits_task.model_copy(update={"seed": digits_task.seed + 1})
     one, same, different = load_data(digits_task), load_data(digits_task), load_data(other)
-    assert torch.equal(one.train.grey, same.train.grey)
-    assert not torch.equal(one.train.grey, different.train.grey)
-    assert not torch.equal(one.validation.grey, different.validation.grey)
+    assert torch.equal(one.train.pixels, same.train.pixels)
+    assert not torch.equal(one.train.pixels, different.train.pixels)
+    assert not torch.equal(one.validation.pixels, different.validation.pixels)
 
 
 def with_subset(task: Task, preset: str, train: int, validation: int, test: int) -> Task:
@@ -100,7 +100,7 @@ def with_subset(task: Task, preset: str, train: int, validation: int, test: int)
 
 
 def test_a_preset_with_a_subset_has_those_images_of_the_splits_with_their_labels_and_bits(digits_task):
-    """Image by image against the whole split, found there by its bytes."""
+    """Each image is looked up in the whole split by its bytes."""
     task = with_subset(digits_task, "smoke", 100, 20, 30)
     whole, part = load_data(task), load_data(task, preset="smoke")
     assert part.spec.train_size == 100
@@ -108,11 +108,11 @@ def test_a_preset_with_a_subset_has_those_images_of_the_splits_with_their_labels
     assert part.hashes == whole.hashes == GOLDEN_DIGITS
     for split, size in (("train", 100), ("validation", 20), ("test", 30)):
         all_images, images = getattr(whole, split), getattr(part, split)
-        index_of = {image.tobytes(): index for index, image in enumerate(all_images.grey.numpy())}
-        found = [index_of[image.tobytes()] for image in images.grey.numpy()]
+        index_of = {image.tobytes(): index for index, image in enumerate(all_images.pixels.numpy())}
+        found = [index_of[image.tobytes()] for image in images.pixels.numpy()]
         assert len(found) == len(set(found)) == size
         assert found == sorted(found)
-        assert found != list(range(size))  # spread over the split
+        assert found != list(range(size))  # not simply the first ones
         np.testing.assert_array_equal(getattr(part, f"{split}_labels"), getattr(whole, f"{split}_labels")[found])
         if split != "train":
             assert torch.equal(images.batch(torch.arange(size)), all_images.batch(torch.tensor(found)))
@@ -129,12 +129,12 @@ def test_subsets_are_nested_follow_the_task_seed_and_are_of_their_preset_alone(d
 
 
 def test_fixed_bits_are_drawn_by_the_task_seed(digits_task):
-    """Recomputed from the design's formula, and the same at each call."""
+    """Recomputed from the formula of the protocol, and the same at each call."""
     data = load_data(digits_task)
     for part in ("validation", "test"):
         images = getattr(data, part)
-        grey = images.grey.numpy()
-        bits = numpy_generator(digits_task.seed, f"{part} bits").integers(16, size=grey.shape) < grey
+        pixels = images.pixels.numpy()
+        bits = numpy_generator(digits_task.seed, f"{part} bits").integers(16, size=pixels.shape) < pixels
         everything = torch.arange(len(images))
         np.testing.assert_array_equal(images.batch(everything).numpy(), bits.astype(np.float32))
         assert torch.equal(getattr(load_data(digits_task), part).batch(everything), images.batch(everything))
@@ -147,8 +147,8 @@ def test_golden_hashes(digits_task):
 
 def test_hashes_are_the_same_in_another_process(digits_task):
     program = (
-        "from mae_bench.content import content_folder; from mae_bench.data import load_data; "
-        "from mae_bench.task import load_task; "
+        "from mae_bench.foundation.content import content_folder; from mae_bench.data import load_data; "
+        "from mae_bench.planning.task import load_task; "
         "print(load_data(load_task(content_folder('tasks') / 'digits.toml')).hashes['test_bits'])"
     )
     root = Path(mae_bench.__file__).parents[1]
@@ -164,7 +164,7 @@ def test_arrays_are_loaded_once(digits_task, monkeypatch):
 
 
 def test_the_shipped_mnist_task_refuses_part_of_mnist(mnist_500_task):
-    """A mnist.npz with the wrong images in it."""
+    """A mnist.npz with other images."""
     task = load_task(content_folder("tasks") / "mnist.toml")
     with pytest.raises(DataError) as caught:
         load_data(task)
@@ -181,8 +181,8 @@ def test_the_shipped_mnist_task_refuses_part_of_mnist(mnist_500_task):
         ({"train_size": 1098}, "there are 1797 images to split, not 1798"),
         ({"test_size": 499}, "there are 1797 images to split, not 1796"),
         ({"shape": (1, 8, 9)}, r"x_train is uint8 \[1797, 1, 8, 8\], not uint8 images of shape \[1, 8, 9\]"),
-        ({"levels": 15}, "x_train has grey levels up to 16, not 15"),
-        ({"levels": 256}, "levels is 256, but grey levels are bytes"),
+        ({"levels": 15}, "x_train has levels up to 16, not 15"),
+        ({"levels": 256}, "levels is 256, but a pixel is one byte"),
         ({"classes": 9}, "y_train has labels from 0 to 9, not 0 to 8"),
     ],
 )
@@ -223,7 +223,7 @@ COLOUR = Arrays(
 
 @pytest.fixture
 def colour_task(digits_task, tmp_path, monkeypatch):
-    """A task of somebody else's, on colour images, its loader in a module of its own."""
+    """Somebody else's task, on colour images whose loader is in a module of its own."""
     np.savez(tmp_path / "colour.npz", x_train=COLOUR.x_train, y_train=COLOUR.y_train, x_test=COLOUR.x_test)
     (tmp_path / "colour_images.py").write_text(
         "import numpy as np\nfrom mae_bench.data.arrays import Arrays\n\n"

@@ -10,7 +10,7 @@ import pytest
 
 from mae_bench.data import mnist
 from mae_bench.data.arrays import hash_arrays
-from mae_bench.errors import DataError
+from mae_bench.foundation.errors import DataError
 
 PREPARED = Path(__file__).parents[1] / "fixtures" / "mnist_500" / "mnist.npz"
 
@@ -28,7 +28,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def _idx(array):
-    """Y. LeCun's description of the format, written out."""
+    """A file in the IDX format, from Y. LeCun's description of it."""
     return bytes([0, 0, 8, array.ndim]) + b"".join(struct.pack(">i", n) for n in array.shape) + array.tobytes()
 
 
@@ -57,7 +57,7 @@ def test_idx_files_and_prepared_file_agree(folder, parts, monkeypatch):
 
 def test_nothing_there_and_no_mirror_names_the_remedy(folder, monkeypatch):
     monkeypatch.setattr(mnist, "MIRRORS", ())
-    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz cannot be had .*or put mnist\.npz into"):
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz could not be fetched .*or put mnist\.npz into"):
         mnist.load()
 
 
@@ -135,7 +135,7 @@ def test_damaged_prepared_file_is_one_sentence(folder, parts, kind):
 
 
 def test_no_damaged_byte_gets_past_as_another_error(folder, parts):
-    """Bytes of a real archive overwritten at random: the arrays as they were, or a DataError, and nothing else."""
+    """Bytes of a real archive are overwritten at random: that gives the same arrays or a DataError, nothing else."""
     path = folder / "mnist.npz"
     np.savez(path, **{name: array[:2] for name, array in parts.items()})
     whole = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Burda et al.'s OMNIGLOT from a file of the same layout: what is checked before it is parsed, and how it is read."""
+"""Burda et al.'s OMNIGLOT, from files of the same layout: what is checked before parsing, and how they are read."""
 
 import io
 
@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import scipy.io
 
-from mae_bench.content import content_folder
 from mae_bench.data import load_data, omniglot
 from mae_bench.data.arrays import hash_arrays
 from mae_bench.data.download import git_blob_id
-from mae_bench.errors import DataError
-from mae_bench.task import SplitSizes, load_task
+from mae_bench.foundation.content import content_folder
+from mae_bench.foundation.errors import DataError
+from mae_bench.planning.task import SplitSizes, load_task
 
 
 def chardata(**replaced):
-    """A .mat file of 40 training and 12 test images of 50 classes, and the parts it was made from."""
+    """The bytes of a .mat file of 40 training and 12 test images of 50 classes, and the parts it was made from."""
     random = np.random.default_rng(2015)
     parts = {
         "data": random.integers(256, size=(784, 40)) / 255,
@@ -31,7 +31,7 @@ def chardata(**replaced):
 
 @pytest.fixture
 def put(tmp_path, monkeypatch):
-    """`put(**replaced)`: such a file in the data folder, its blob id taken for the known one; its parts."""
+    """`put(**replaced)` puts such a file into the data folder, with its blob id as the known one. Returns its parts."""
     monkeypatch.setenv("MAE_BENCH_DATA", str(tmp_path))
     monkeypatch.setattr(omniglot, "MIRRORS", ())
 
@@ -44,7 +44,7 @@ def put(tmp_path, monkeypatch):
     return put
 
 
-def test_images_are_rounded_to_grey_levels_and_left_as_the_file_stores_them(put):
+def test_intensities_are_rounded_to_levels_and_images_left_as_the_file_stores_them(put):
     parts = put()
     arrays = omniglot.load()
     assert arrays.x_train.dtype == np.uint8
@@ -79,8 +79,8 @@ def test_a_wrong_file_and_no_network_name_the_remedy(put, tmp_path):
     with pytest.raises(DataError) as caught:
         omniglot.load()
     assert str(caught.value) == (
-        "chardata.mat cannot be had (the copy in the data folder is damaged); check the network, or put chardata.mat "
-        f"into {tmp_path} (or into the folder that MAE_BENCH_DATA names)."
+        "chardata.mat could not be fetched (the copy in the data folder is damaged); check the network, or put "
+        f"chardata.mat into {tmp_path} (or into the folder that MAE_BENCH_DATA names)."
     )
     assert (tmp_path / "chardata.mat").read_bytes() == b"another file"
 
@@ -92,8 +92,8 @@ def test_a_wrong_file_and_no_network_name_the_remedy(put, tmp_path):
         ({"data": np.full((784, 40), 1.01)}, "do not lie between 0 and 1"),
         ({"testdata": np.full((784, 12), np.nan)}, "do not lie between 0 and 1"),
         ({"data": np.zeros((783, 41))}, "cannot reshape"),
-        ({"target": np.zeros((50, 40))}, "without exactly one alphabet"),
-        ({"testtarget": np.full((50, 12), 0.02)}, "without exactly one alphabet"),
+        ({"target": np.zeros((50, 40))}, "do not have exactly one alphabet"),
+        ({"testtarget": np.full((50, 12), 0.02)}, "do not have exactly one alphabet"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -105,7 +105,7 @@ def test_a_file_of_another_layout_is_named_with_the_reason(put, replaced, reason
 
 
 def small_task(**replaced):
-    """The shipped task, cut down to the synthetic file."""
+    """The shipped task, with the sizes of the synthetic file."""
     task = load_task(content_folder("tasks") / "omniglot.toml")
     sizes = SplitSizes(train=30, validation=10, test=12)
     data = {f"{split}_size": size for split, size in sizes} | replaced

@@ -1,4 +1,4 @@
-"""All of OMNIGLOT from a prepared file and from archives of drawings: the same arrays, and a sentence for damage."""
+"""All of OMNIGLOT from a prepared file and from archives of drawings: how they are read, and a sentence for damage."""
 
 import hashlib
 from io import BytesIO
@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mae_bench.content import content_folder
 from mae_bench.data import draw_split, load_data, omniglot_lake
 from mae_bench.data.arrays import Arrays
-from mae_bench.errors import DataError
-from mae_bench.task import load_task
+from mae_bench.foundation.content import content_folder
+from mae_bench.foundation.errors import DataError
+from mae_bench.planning.task import load_task
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "omniglot_300"
 
@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def drawings(random, names):
-    """Bits [105, 105], True for ink, a few thick strokes each, under their paths within an archive."""
+    """Path in an archive -> bits [105, 105] of a drawing of a few thick strokes, True for ink."""
     found = {}
     for name in names:
         ink = np.zeros((105, 105), bool)
@@ -39,7 +39,7 @@ def drawings(random, names):
 
 
 def write_archive(folder, stem, bits):
-    """An archive as the authors ship them: black ink on white, one bit a pixel, folders and strangers among them."""
+    """An archive as the authors ship it: black ink on white, one bit a pixel, with folders and other files between."""
     with ZipFile(folder / f"{stem}.zip", "w") as archive:
         archive.mkdir(stem)
         archive.writestr(f"__MACOSX/{stem}/Greek/character01/._0001_01.png", b"no drawing")
@@ -51,7 +51,7 @@ def write_archive(folder, stem, bits):
 
 
 def box_filtered(ink):
-    """Rows, then columns, rounded after each: the mean of the pixels whose centres an output pixel covers."""
+    """The mean of the pixels whose centres an output pixel covers: along rows, rounded, then along columns, rounded."""
 
     def along_rows(image):
         edges = np.arange(29) * 105 / 28
@@ -82,7 +82,7 @@ def test_archives_are_read_in_the_order_of_their_paths_and_box_filtered(folder, 
 
 
 def test_the_real_drawings_have_the_levels_that_the_filter_can_give():
-    """Means of three or four such means of 0 and 255: a drawing resized in another way has other levels."""
+    """Means of three or four means of three or four bits of 0 or 255; another way of resizing gives other levels."""
 
     def means(levels, count):
         return {int(np.floor(sum(some) / count + 0.5)) for some in combinations_with_replacement(sorted(levels), count)}
@@ -105,7 +105,7 @@ def test_a_prepared_file_wins(monkeypatch):
 
 
 def test_nothing_there_and_no_mirror_names_the_remedy(folder):
-    with pytest.raises(DataError, match=r"images_background\.zip cannot be had .*or put omniglot\.npz into"):
+    with pytest.raises(DataError, match=r"images_background\.zip could not be fetched .*or put omniglot\.npz into"):
         omniglot_lake.load()
 
 
@@ -142,14 +142,12 @@ def test_the_fixture_is_a_task_with_disjoint_splits(monkeypatch):
     monkeypatch.setenv("MAE_BENCH_DATA", str(FIXTURE))
     data = load_data(load_task(FIXTURE / "omniglot_300.toml"))
     assert (len(data.train), len(data.validation), len(data.test)) == (180, 40, 80)
-    assert (
-        len({image.numpy().tobytes() for part in (data.train, data.validation, data.test) for image in part.grey})
-        == 300
-    )
+    images = [image.numpy().tobytes() for part in (data.train, data.validation, data.test) for image in part.pixels]
+    assert len(set(images)) == 300
 
 
 def test_the_split_of_the_shipped_task():
-    """24,345 for training and validation, 8,115 for test, from the seed alone."""
+    """24,345 images for training and validation, 8,115 for test, drawn by the seed alone."""
     task = load_task(content_folder("tasks") / "omniglot_lake.toml")
     blank = Arrays(np.zeros((32460, 1, 28, 28), np.uint8), np.zeros(32460, np.int64), None, None)
     split = draw_split(task, blank)

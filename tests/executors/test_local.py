@@ -1,7 +1,7 @@
 import pytest
 
-from mae_bench.errors import UsageError
 from mae_bench.executors.local import choose_device
+from mae_bench.foundation.errors import UsageError
 
 
 def test_devices_are_tried_out(monkeypatch):

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 import mae_bench.data
-import mae_bench.execute
-from mae_bench.errors import DataError, TrainingError, UsageError
-from mae_bench.executors import JobResult, JobSettings
-from mae_bench.executors.job import TRACEBACK_FILE
+import mae_bench.job.execute
+from mae_bench.executors import JobResult
 from mae_bench.executors.local import InProcess
 from mae_bench.executors.run import kept_record, run_jobs
-from mae_bench.plan import Job, ModelReference
+from mae_bench.executors.run_job import TRACEBACK_FILE
+from mae_bench.foundation.errors import DataError, TrainingError, UsageError
+from mae_bench.job.settings import JobSettings
+from mae_bench.planning.plan import Job, ModelReference
 from mae_bench.records.store import Store
 from mae_bench.report.progress import PlainDisplay
 
@@ -47,7 +48,7 @@ def execution(monkeypatch, record_of):
             return [job for job, _ in self.calls]
 
     execution = Execution()
-    monkeypatch.setattr(mae_bench.execute, "execute", execution)
+    monkeypatch.setattr(mae_bench.job.execute, "execute", execution)
     return execution
 
 
@@ -62,7 +63,7 @@ def run(store):
                 jobs,
                 store,
                 InProcess("cpu"),
-                JobSettings(max_minutes, checkpoint_minutes=2.0, compiled=True),
+                JobSettings(max_minutes, checkpoint_minutes=2.0, compile=True),
                 overwrite=overwrite,
                 exit_on_error=exit_on_error,
                 report=PlainDisplay(len(jobs), stream),
@@ -80,10 +81,9 @@ def kinds(summary):
 def test_every_job_runs_once_and_is_then_found(run, jobs, store, execution):
     assert kinds(run(jobs, max_minutes=3.0)) == [["mae", "vlae", "odd"], [], []]
     assert [store.find(job).key for job in jobs] == [job.key for job in jobs]
-    settings = execution.calls[0][1]
-    names = ("device", "max_minutes", "checkpoint_minutes", "compiled")
-    assert [settings[name] for name in names] == ["cpu", 3.0, 2.0, True]
-    assert settings["working_directory"] == store.working_directory(jobs[0])
+    told = execution.calls[0][1]
+    assert (told["device"], told["settings"]) == ("cpu", JobSettings(3.0, checkpoint_minutes=2.0, compile=True))
+    assert told["working_directory"] == store.working_directory(jobs[0])
     assert kinds(run(jobs)) == [[], ["mae", "vlae", "odd"], []]
     assert execution.ran == jobs
 
@@ -95,7 +95,7 @@ def test_a_record_is_saved_before_the_next_job_starts(run, jobs, store, executio
             raise KeyboardInterrupt
         return execution(job, **settings)
 
-    monkeypatch.setattr(mae_bench.execute, "execute", last_fails)
+    monkeypatch.setattr(mae_bench.job.execute, "execute", last_fails)
     with pytest.raises(KeyboardInterrupt):
         run(jobs)
 

@@ -1,20 +1,23 @@
 """Slots and the processes behind them; real jobs whose processes die are in tests/faults."""
 
 import io
+import os
 import queue
+import sys
 import threading
 
 import pytest
 import torch
 
-from mae_bench.errors import UsageError
-from mae_bench.executors import JobSettings, slots, worker_process
+from mae_bench.executors import slots
 from mae_bench.executors.run import run_jobs
 from mae_bench.executors.slots import Slots, plan_slots
 from mae_bench.executors.worker import OUTPUT_FILE
-from mae_bench.plan import plan
+from mae_bench.foundation.errors import UsageError
+from mae_bench.job.settings import JobSettings
+from mae_bench.planning.plan import plan
+from mae_bench.planning.registry import resolve_models
 from mae_bench.records.store import Store
-from mae_bench.registry import resolve_models
 from mae_bench.report.progress import PlainDisplay
 
 
@@ -26,7 +29,7 @@ def machine(monkeypatch):
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-        monkeypatch.setattr(slots, "_cores", lambda: cores)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)), raising=False)
 
     return machine
 
@@ -104,9 +107,12 @@ def outcomes(digits_task, tmp_path):
     ],
 )
 def test_a_process_that_dies_in_the_midst_of_its_reply_or_babbles_fails_its_job_alone(
-    *, outcomes, monkeypatch, last_deed, said
+    *, outcomes, monkeypatch, tmp_path, last_deed, said
 ):
-    monkeypatch.setattr(worker_process, "_START", f"import os, sys; sys.stdin.readline(); {last_deed}")
+    impostor = tmp_path / "python"
+    impostor.write_text(f"#!{sys.executable}\nimport os, sys; sys.stdin.readline(); {last_deed}\n")
+    impostor.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(impostor))
     for outcome in outcomes():
         assert said in outcome
         assert "run it again" in outcome

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from mae_bench.errors import UsageError
 from mae_bench.executors import specification
 from mae_bench.executors.specification import MODEL_FOLDER, restore, specify
-from mae_bench.plan import plan
-from mae_bench.registry import load_adapter_class, resolve_models
+from mae_bench.foundation.errors import UsageError
+from mae_bench.planning.plan import plan
+from mae_bench.planning.registry import load_adapter_class, resolve_models
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "my_vae.py"
 
@@ -41,21 +41,21 @@ def test_a_users_file_reaches_a_machine_that_has_it_not(digits_task, model_file,
     model_file.unlink()
     again = restore(sent, tmp_path / "node")
     assert (tmp_path / "node" / MODEL_FOLDER / "mine.py").read_text() == EXAMPLE.read_text()
-    assert load_adapter_class(again.model.source).__name__ == "MyVAE"
-    assert str(tmp_path / "node") in again.model.source
+    assert load_adapter_class(again.model.code).__name__ == "MyVAE"
+    assert str(tmp_path / "node") in again.model.code
 
 
 def test_a_file_that_changed_since_the_plan_is_not_sent(digits_task, model_file):
     [job] = plan(resolve_models(str(model_file)), [digits_task], "smoke", [0])
     model_file.write_text(model_file.read_text() + "\n# changed\n")
-    with pytest.raises(UsageError, match="the source of model MyVAE is not the one that the run was planned with"):
+    with pytest.raises(UsageError, match="the code of model MyVAE is not the one that the run was planned with"):
         specify(job)
 
 
 def test_another_engine_there_is_said(digits_task, tmp_path, monkeypatch):
     [job] = plan(resolve_models("vlae"), [digits_task], "smoke", [0])
     sent = specify(job)
-    monkeypatch.setattr("mae_bench.plan.ENGINE_VERSION", -1)
+    monkeypatch.setattr("mae_bench.planning.plan.ENGINE_VERSION", -1)
     monkeypatch.setattr(specification, "__version__", "9.9")
     with pytest.raises(
         UsageError, match=r"was planned by mae-bench .*, and 9\.9 here makes another of it; install one"
@@ -66,6 +66,6 @@ def test_another_engine_there_is_said(digits_task, tmp_path, monkeypatch):
 def test_another_source_there_is_said(digits_task, tmp_path):
     [job] = plan(resolve_models("vlae"), [digits_task], "smoke", [0])
     sent = specify(job)
-    sent["model"]["source_hash"] = "0" * 64
-    with pytest.raises(UsageError, match="the source of model vlae is not the one"):
+    sent["model"]["code_hash"] = "0" * 64
+    with pytest.raises(UsageError, match="the code of model vlae is not the one"):
         restore(sent, tmp_path)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mae_bench.checkpoint import MODEL_FILE, TRAINING_FILE
-from mae_bench.job_progress import PROGRESS_FILE, JobProgress, read_progress
+from mae_bench.job.checkpoint import MODEL_FILE, TRAINING_FILE
+from mae_bench.records.progress import PROGRESS_FILE, JobProgress, read_progress
 from mae_bench.records.store import Store
 
 HERE = Path(__file__).resolve().parent

@@ -4,8 +4,8 @@ import os
 import signal
 from pathlib import Path
 
-from mae_bench.checkpoint import MODEL_FILE, TRAINING_FILE
-from mae_bench.job_progress import PROGRESS_FILE, read_progress
+from mae_bench.job.checkpoint import MODEL_FILE, TRAINING_FILE
+from mae_bench.records.progress import PROGRESS_FILE, read_progress
 from mae_bench.records.store import Store
 from tests.faults.conftest import HERE, Run, comparable, nothing_is_half_written, wait_until
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mae_bench.job_progress import PROGRESS_FILE, JobProgress, read_progress
+from mae_bench.records.progress import PROGRESS_FILE, JobProgress, read_progress
 from tests.faults.conftest import Run, comparable, wait_until
 
 pytest.importorskip("ray", reason="Ray is an extra")

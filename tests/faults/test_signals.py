@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mae_bench.checkpoint import TRAINING_FILE
+from mae_bench.job.checkpoint import TRAINING_FILE
 from tests.faults.conftest import Run, comparable, wait_until
 
 HOURLY = ("--checkpoint-minutes", "60")

@@ -9,18 +9,17 @@ import torch
 from torch import Tensor
 
 from mae_bench.adapter import Adapter, ImportanceTerms
-from mae_bench.errors import MaeBenchError
+from mae_bench.foundation.errors import MaeBenchError
+from mae_bench.foundation.seeding import derive_seed
 from mae_bench.metrics.answers import seeded
+from mae_bench.metrics.catalogue import metrics_of
 from mae_bench.metrics.density import (
-    DENSITY_METRICS,
     combine_shards,
     evaluate_density,
     importance_weighted_nll,
-    sample_levels,
     score_shard,
 )
-from mae_bench.seeding import derive_seed
-from mae_bench.task import DensitySettings
+from mae_bench.metrics.settings import DensitySettings, sample_levels
 from tests.metrics.linear_gaussian import SPEC, FixedImages, LinearGaussian
 
 
@@ -213,7 +212,7 @@ def test_a_log_weight_that_is_not_finite_takes_the_value_away_and_says_how_many(
         return ImportanceTerms(*terms)
 
     outcome = evaluate(Answering(answer), FixedImages(10), settings(shard=10))
-    assert [measurement.name for measurement in outcome.measurements] == list(DENSITY_METRICS)
+    assert [measurement.name for measurement in outcome.measurements] == list(metrics_of("density"))
     for measurement in outcome.measurements:
         assert measurement.value is None
         assert measurement.stderr is None
@@ -225,7 +224,7 @@ def test_a_log_weight_that_is_not_finite_takes_the_value_away_and_says_how_many(
 def test_a_model_without_importance_terms_has_no_density_metric_but_a_reason_for_each():
     outcome = evaluate(Adapter(SPEC, "small"), FixedImages(4), settings())
     assert outcome.measurements == []
-    assert set(outcome.not_supported) == set(DENSITY_METRICS)
+    assert set(outcome.not_supported) == set(metrics_of("density"))
     assert set(outcome.not_supported.values()) == {
         "Adapter has no importance_terms(x, samples), so it has no likelihood"
     }

@@ -10,8 +10,8 @@ from torch.utils._pytree import tree_leaves
 
 from mae_bench.adapter import DataSpec
 from mae_bench.metrics.density import evaluate_density
-from mae_bench.registry import build_adapter, resolve_models
-from mae_bench.task import DensitySettings
+from mae_bench.metrics.settings import DensitySettings
+from mae_bench.planning.registry import build_adapter, resolve_models
 
 
 class LiveBytes(TorchDispatchMode):

@@ -9,16 +9,16 @@ from scipy.integrate import quad
 from torch.distributions import Normal, kl_divergence
 
 from mae_bench.adapter import Adapter, DataSpec, DiagonalGaussian
-from mae_bench.errors import MaeBenchError
+from mae_bench.foundation.errors import MaeBenchError
+from mae_bench.metrics.catalogue import metrics_of
 from mae_bench.metrics.posterior import (
-    POSTERIOR_METRICS,
     evaluate_posterior,
     jackknife_errors,
     pairwise_kl,
     posterior_divergence_std,
     total_pairwise_kl,
 )
-from mae_bench.task import PosteriorSettings
+from mae_bench.metrics.settings import PosteriorSettings
 
 SPEC = DataSpec(shape=(1, 1, 4), likelihood="bernoulli", train_size=10, classes=2)
 
@@ -218,7 +218,7 @@ def test_a_model_without_a_gaussian_posterior_has_no_geometry_but_a_reason():
     outcome = evaluate_posterior(Adapter(SPEC, "small"), Images(5), settings)
     assert outcome.measurements == []
     reason = "not supported by this model: it has no diagonal Gaussian posterior"
-    assert outcome.not_supported == dict.fromkeys(POSTERIOR_METRICS, reason)
+    assert outcome.not_supported == dict.fromkeys(metrics_of("posterior"), reason)
 
 
 @pytest.mark.parametrize(

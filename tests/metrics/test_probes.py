@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from mae_bench.adapter import Adapter, DataSpec
-from mae_bench.errors import MaeBenchError
+from mae_bench.foundation.errors import MaeBenchError
+from mae_bench.foundation.seeding import derive_seed, numpy_generator
 from mae_bench.metrics.catalogue import metric_kind
-from mae_bench.metrics.probes import draw_labelled, evaluate_probes, fit_kmeans, fit_logistic, fit_svm, probe_names
-from mae_bench.seeding import derive_seed, numpy_generator
-from mae_bench.task import ProbeSettings
+from mae_bench.metrics.probes import draw_labelled, evaluate_probes, fit_kmeans, fit_logistic, fit_svm
+from mae_bench.metrics.settings import ProbeSettings
 from tests.metrics.plain_numpy import blobs, knn_by_hand, squared_distances
 
 SPEC = DataSpec(shape=(1, 1, 4), likelihood="bernoulli", train_size=600, classes=3)
@@ -82,7 +82,7 @@ def test_the_metrics_are_those_the_settings_ask_for_and_the_catalogue_knows():
     expected |= {
         f"{family}_{labels}" for family in ("knn", "linear", "svm_linear", "svm_rbf") for labels in (20, 100, "all")
     }
-    assert set(found) == set(probe_names(settings())) == expected
+    assert set(found) == set(settings().expected(1)) == expected
     assert all(metric_kind(name).unit == "accuracy" for name in found)
     assert outcome.not_supported == {}
 
@@ -253,7 +253,7 @@ def test_representations_that_are_not_finite_have_no_value_but_a_reason():
     data.train.rows[3, 1] = float("nan")
     data.test.rows[5, 0] = float("inf")
     outcome, found = evaluate(data=data)
-    assert set(found) == set(probe_names(settings()))
+    assert set(found) == set(settings().expected(1))
     for measurement in found.values():
         assert (measurement.value, measurement.stderr, measurement.draws) == (None, None, ())
         assert measurement.reason == "2 of 800 images have a representation that is not finite"
@@ -263,7 +263,7 @@ def test_representations_that_are_not_finite_have_no_value_but_a_reason():
 def test_a_model_without_encode_has_no_probe_but_a_reason_for_each():
     outcome, found = evaluate(Adapter(SPEC, "small"))
     assert found == {}
-    assert set(outcome.not_supported) == set(probe_names(settings()))
+    assert set(outcome.not_supported) == set(settings().expected(1))
     assert set(outcome.not_supported.values()) == {"Adapter has no encode(x), so it has no representation to probe"}
 
 

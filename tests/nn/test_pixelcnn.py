@@ -1,4 +1,4 @@
-"""The PixelCNN is causal at every pixel, sees what it should, and is wired as the specification says."""
+"""The PixelCNN is causal at every pixel, sees what it should, is wired as specified, and samples what it gives."""
 
 import numpy as np
 import pytest
@@ -6,26 +6,26 @@ import torch
 import torch.nn.functional as F
 
 from mae_bench.nn.pixelcnn import PixelCNN
-from mae_bench.vae.decoders import PixelCNNDecoder
-from mae_bench.vae.networks import BINARY_SIZES
+from mae_bench.vae.binary.decoders import PixelCNNDecoder
+from mae_bench.vae.binary.networks import BINARY_SIZES
 
 
-def make_decoder(preset, height, width):
-    """A PixelCNN decoder in float64 with random scales and biases."""
-    torch.manual_seed(0)
+def make_decoder(preset, shape, seed=0, dtype=torch.float64):
+    """A PixelCNN decoder with random scales and biases, and five z."""
+    torch.manual_seed(seed)
     size = BINARY_SIZES[preset]
-    decoder = PixelCNNDecoder((1, height, width), size.units, size.pixelcnn_width, size.pixelcnn_kernels)
+    decoder = PixelCNNDecoder(shape, size.units, size.pixelcnn_width, size.pixelcnn_kernels)
     with torch.no_grad():
         for parameter in decoder.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    return decoder.double(), size
+    return decoder.to(dtype), torch.randn(5, size.units).to(dtype)
 
 
-def gradients(decoder, units, pixels):
-    """Of the logit of each of `pixels` with respect to x and z: [len(pixels), H x W] and [len(pixels), units]."""
+def gradients(decoder, z, pixels):
+    """Of the logit at each of `pixels` with respect to x and z: [len(pixels), H x W] and [len(pixels), units]."""
     rows = range(len(pixels))
     x = torch.bernoulli(torch.full(decoder.shape, 0.5)).double().expand(len(pixels), *decoder.shape).clone()
-    z = torch.randn(1, units).double().expand(len(pixels), units).clone()
+    z = z[:1].expand(len(pixels), -1).clone()
     x.requires_grad_()
     z.requires_grad_()
     # Row i of the batch asks for its own pixel alone, so one pass backwards answers for all of them.
@@ -48,12 +48,12 @@ def connections(height, width, kernel, centre):
 @pytest.mark.parametrize(("height", "width"), [(3, 3), (5, 5), (8, 8), (4, 9)])
 @pytest.mark.parametrize("preset", ["smoke", "small", "paper"])
 def test_every_logit_depends_on_z_and_on_exactly_its_receptive_field(preset, height, width):
-    decoder, size = make_decoder(preset, height, width)
-    of_x, of_z = gradients(decoder, size.units, range(height * width))
+    of_x, of_z = gradients(*make_decoder(preset, (1, height, width)), range(height * width))
     assert (of_x.triu() == 0).all()  # causal: neither itself nor a later pixel
     assert (of_z != 0).all()
-    expected = connections(height, width, size.pixelcnn_kernels[0], centre=False)
-    for kernel in size.pixelcnn_kernels:
+    kernels = BINARY_SIZES[preset].pixelcnn_kernels
+    expected = connections(height, width, kernels[0], centre=False)
+    for kernel in kernels:
         expected = connections(height, width, kernel, centre=True) @ expected
     assert np.array_equal((of_x != 0).numpy(), expected)
     before = np.arange(1, height * width)
@@ -62,16 +62,14 @@ def test_every_logit_depends_on_z_and_on_exactly_its_receptive_field(preset, hei
 
 
 def test_every_pixel_of_a_28_by_28_image_is_causal_and_sees_z():
-    decoder, size = make_decoder("smoke", 28, 28)
-    of_x, of_z = gradients(decoder, size.units, range(784))
+    of_x, of_z = gradients(*make_decoder("smoke", (1, 28, 28)), range(784))
     assert (of_x.triu() == 0).all()
     assert (of_z != 0).all()
 
 
 def test_the_paper_preset_at_28_by_28_sees_every_earlier_tap_of_its_first_window():
-    decoder, size = make_decoder("paper", 28, 28)
     pixels = [0, 27, 28, 14 * 28 + 14, 783]
-    of_x, of_z = gradients(decoder, size.units, pixels)
+    of_x, of_z = gradients(*make_decoder("paper", (1, 28, 28)), pixels)
     window = connections(28, 28, 7, centre=False)[pixels]
     assert window.sum(1).tolist() == [0, 3, 4, 24, 15]
     assert (of_x.numpy()[window] != 0).all()
@@ -105,9 +103,8 @@ def bottleneck(block, x, kernel):
 
 def test_the_paper_decoder_is_the_specification_written_out():
     """Specification "PixelCNN decoder", block by block, on the module's own weights."""
-    decoder, _ = make_decoder("paper", 28, 28)
-    x = torch.bernoulli(torch.full((2, 1, 28, 28), 0.5)).double()
-    z = torch.randn(2, 32).double()
+    decoder, z = make_decoder("paper", (1, 28, 28))
+    x, z = torch.bernoulli(torch.full((2, 1, 28, 28), 0.5)).double(), z[:2]
     part = decoder.pixelcnn
     with torch.no_grad():
         v = decoder.into_maps.direction
@@ -143,3 +140,52 @@ def test_more_channels_are_causal_too():
         assert (gradient.flatten(2)[..., pixel:] == 0).all()
         if pixel % 4:
             assert (gradient.flatten(2)[..., pixel - 1] != 0).all()
+
+
+@torch.no_grad()
+def plain_sample(decoder, z):
+    """One full pass for each pixel."""
+    x = torch.zeros(len(z), *decoder.shape, dtype=z.dtype)
+    for row, column in np.ndindex(decoder.shape[1:]):
+        x[:, :, row, column] = torch.bernoulli(torch.sigmoid(decoder.logits(x, z)[:, :, row, column]))
+    return x
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 3, 3), (1, 8, 8), (2, 4, 9), (3, 9, 4)])
+@pytest.mark.parametrize("preset", ["smoke", "small", "paper"])
+def test_the_sampled_bits_are_those_of_the_plain_loop(preset, shape, seed):
+    """In float64, where no probability is so near its random number that the order of a sum could decide."""
+    decoder, z = make_decoder(preset, shape, seed)
+    torch.manual_seed(seed)
+    expected = plain_sample(decoder, z)
+    torch.manual_seed(seed)
+    found = decoder.sample(z)
+    assert torch.equal(found, expected)
+    assert not found.requires_grad
+    assert found.is_contiguous()
+
+
+def test_the_sampled_bits_of_whole_images_in_float32():
+    decoder, z = make_decoder("small", (1, 28, 28), dtype=torch.float32)
+    torch.manual_seed(3)
+    expected = plain_sample(decoder, z)
+    torch.manual_seed(3)
+    assert torch.equal(decoder.sample(z), expected)
+    assert 0.1 < expected.mean() < 0.9
+
+
+@pytest.mark.parametrize("preset", ["smoke", "paper"])
+@torch.no_grad()
+def test_generation_draws_from_the_logits_of_a_full_pass(preset):
+    decoder, z = make_decoder(preset, (2, 11, 12), dtype=torch.float32)
+    x = torch.bernoulli(torch.full((5, 2, 11, 12), 0.5))
+    seen, pixels = [], iter(x.flatten(2).unbind(2))
+
+    def draw(logits):
+        seen.append(logits.flatten(1))
+        return next(pixels).view_as(logits)
+
+    assert torch.equal(decoder.pixelcnn.generate(decoder.maps(z), draw), x)
+    found = torch.stack(seen, 2).view_as(x)
+    torch.testing.assert_close(found, decoder.logits(x, z), rtol=1e-5, atol=1e-5)

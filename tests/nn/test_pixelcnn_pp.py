@@ -125,7 +125,7 @@ def test_generation_part_by_part_draws_what_the_plain_loop_draws(height, width):
         return torch.tanh(outputs[:, :3] + 0.5 * torch.randn(len(outputs), 3, 1, 1, dtype=torch.float64))
 
     torch.manual_seed(2)
-    found = network.generate(maps, 3, draw)
+    found = network.generate(maps, draw)
     torch.manual_seed(2)
     expected = torch.zeros(3, 3, height, width, dtype=torch.float64)
     with torch.no_grad():

@@ -52,7 +52,7 @@ def test_downward_block(size):
 
 @pytest.mark.parametrize("size", [(28, 28), (14, 14), (7, 7), (3, 3), (1, 1), (5, 8)])
 def test_upward_block(size):
-    block = randomised(UpwardBlock(3, 4, halved(size), size))
+    block = randomised(UpwardBlock(3, 4, size))
     x = torch.randn(2, 3, *halved(size), dtype=torch.float64)
     first = torch_layer(block.first, nn.ConvTranspose2d(3, 4, 3, stride=2, padding=1))
     second = torch_layer(block.second, nn.ConvTranspose2d(4, 4, 3, padding=1))

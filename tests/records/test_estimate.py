@@ -2,7 +2,7 @@
 
 import pytest
 
-from mae_bench.plan import Job, ModelReference
+from mae_bench.planning.plan import Job, ModelReference
 from mae_bench.records.estimate import describe_duration, describe_estimate, estimate_seconds
 from mae_bench.records.store import Store
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mae_bench.errors import RecordError
-from mae_bench.records.aggregate import boards
+from mae_bench.boards.aggregate import boards
+from mae_bench.foundation.errors import RecordError
 from mae_bench.records.schema import SCHEMA_VERSION
 from mae_bench.records.store import read_record
 from mae_bench.report.markdown import render_boards

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from mae_bench.content import content_folder
-from mae_bench.task import load_task
+from mae_bench.foundation.content import content_folder
+from mae_bench.planning.task import load_task
 
 TABLE_1A_LITERATURE = {
     "IWAE": 82.90,

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from mae_bench.errors import RecordError
-from mae_bench.plan import Job, ModelReference
+from mae_bench.foundation.errors import RecordError
+from mae_bench.planning.plan import Job, ModelReference
 from mae_bench.records.store import Store, read_if_record, read_record
 
 

@@ -1,14 +1,50 @@
-"""One board with everything on it."""
+"""A board with everything on it, and a terminal."""
+
+import io
+import threading
 
 import pytest
 
-from mae_bench.records.aggregate import boards
-from mae_bench.task import ReportedRow
+from mae_bench.boards.aggregate import boards
+from mae_bench.planning.task import ReportedRow
 
 REPORTED = (
     ReportedRow(model="MAE (η=1.0, γ=0.5)", citation="Ma, Zhou & Hovy (ICLR 2019), Table 4", metrics={"nll": 77.98}),
     ReportedRow(model="IWAE", citation="Burda et al. (2015)", metrics={"nll": 82.9, "svm_rbf_all": 0.9}),
 )
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal, whose reader can wait."""
+
+    def __init__(self):
+        super().__init__()
+        self._written = threading.Condition()
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        with self._written:
+            self._written.notify_all()
+            return super().write(text)
+
+    def wait_for(self, text):
+        """Until `text` has been shown."""
+        with self._written:
+            assert self._written.wait_for(lambda: text in self.getvalue(), timeout=20), self.getvalue()
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """`terminal(width)`: a stream that is a terminal of so many columns."""
+
+    def terminal(width):
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", str(width))
+        return Terminal()
+
+    return terminal
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 from markdown_it import MarkdownIt
 
-from mae_bench.records.compare import Comparison
+from mae_bench.boards.compare import Comparison
 from mae_bench.report.comparison import RULE, render_comparisons, render_junit, summarise
 from mae_bench.report.markdown import escape
 

@@ -5,17 +5,12 @@ import pytest
 from rich.console import Console
 
 import mae_bench.report.jobs as jobs_module
-from mae_bench.job_progress import PROGRESS_FILE, STALE_SECONDS, JobProgress
-from mae_bench.plan import Job, ModelReference
+from mae_bench.planning.plan import Job, ModelReference
+from mae_bench.records.progress import PROGRESS_FILE, STALE_SECONDS, JobProgress
 from mae_bench.records.store import Store
 from mae_bench.report.jobs import JobsLines, JobsTable, draw, job_rows, jobs_display
 
 NOW = 1_000_000.0
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
 
 
 @pytest.fixture
@@ -95,17 +90,17 @@ def test_a_word_from_the_future_is_not_believed(jobs, store, says):
     assert [row.state for row in job_rows(store.root, NOW)] == ["stale: dated 7 min in the future"]
 
 
-def test_what_strangers_wrote_does_not_steer_the_terminal(jobs, store, says, make_record, monkeypatch):
+def test_what_strangers_wrote_does_not_steer_the_terminal(jobs, store, says, make_record, monkeypatch, terminal):
     monkeypatch.setattr(jobs_module.time, "time", lambda: NOW)
     hostile = "\x1b]0;owned\x07\x1b[2J\u202e\r\n"
     says(jobs[0], "running", device=hostile, host=hostile, stage=hostile, note=hostile)
     says(jobs[1], "failed", failure=hostile)
     store.save(make_record("mae", params={"a": hostile}))
-    terminal, log = Terminal(), io.StringIO()
-    Console(file=terminal, width=1000, color_system=None).print(draw(job_rows(store.root, NOW)))
+    shown, log = terminal(1000), io.StringIO()
+    Console(file=shown, color_system=None).print(draw(job_rows(store.root, NOW)))
     with jobs_display(jobs, store, log) as display:
         display.write_running()
-    for text in (terminal.getvalue(), log.getvalue()):
+    for text in (shown.getvalue(), log.getvalue()):
         assert r"\x1b]0;owned" in text
         assert all(character.isprintable() or character == "\n" for character in text)
     assert len(log.getvalue().splitlines()) == 1
@@ -160,19 +155,17 @@ def test_a_log_gets_its_lines_by_itself(jobs, store, says, monkeypatch):
         assert written.wait(20)
 
 
-def test_a_terminal_gets_a_table_that_shows_brackets_as_they_are(jobs, store, says, monkeypatch):
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "200")
+def test_a_terminal_gets_a_table_that_shows_brackets_as_they_are(jobs, store, says, monkeypatch, terminal):
     monkeypatch.setattr(jobs_module.time, "time", lambda: NOW)
-    stream = Terminal()
+    stream = terminal(200)
     with jobs_display(jobs, store, stream) as display:
         assert isinstance(display, JobsTable)
         says(jobs[0], "running", **TRAINING)
         display.end(jobs[1].title, "done in 3 s")
-        display._live.refresh()
+        stream.wait_for("training 30/100")
     text = stream.getvalue()
     assert "[1/6] digits smoke mae[eta=1.0] seed 1: done in 3 s" in text
-    for shown in ("mae[eta=1.0] seed 0", "cuda:1 of node3", "training 30/100", "best validation -ELBO 21.50", "2 min"):
+    for shown in ("mae[eta=1.0] seed 0", "cuda:1 of node3", "best validation -ELBO 21.50", "2 min"):
         assert shown in text
     assert "6 jobs: 1 ended, 1 running, 4 waiting" in text
 

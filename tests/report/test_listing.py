@@ -1,6 +1,6 @@
 import io
 
-from mae_bench.registry import ModelListing, Offer, TaskListing
+from mae_bench.planning.registry import ModelListing, Offer, TaskListing
 from mae_bench.report.listing import print_models, print_tasks
 
 PACKAGE = Offer("odd", "entry point of odd", target="odd:Odd")

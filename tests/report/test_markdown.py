@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from mae_bench.records.aggregate import Board, Cell, Row, boards
+from mae_bench.boards.aggregate import Board, Cell, Row, boards
+from mae_bench.foundation.text import printable
+from mae_bench.planning.task import ReportedRow
 from mae_bench.report.layout import LEGEND
 from mae_bench.report.markdown import escape, render_boards
-from mae_bench.task import ReportedRow
-from mae_bench.text import printable
 
 GOLDEN = """\
 ## digits, preset small

@@ -4,12 +4,12 @@ import pytest
 from click.testing import CliRunner
 
 from mae_bench.cli import main
-from mae_bench.errors import UsageError
+from mae_bench.foundation.errors import UsageError
+from mae_bench.planning.registry import resolve_models
+from mae_bench.planning.suites import Suite
+from mae_bench.planning.task import ReportedRow
 from mae_bench.records.store import Store
-from mae_bench.registry import resolve_models
 from mae_bench.report.suite_tables import OTHER_PRESET, lay_out_suite
-from mae_bench.suites import Suite
-from mae_bench.task import ReportedRow
 
 REPORTED = (
     ReportedRow(model="VLAE", citation="A (2019)", metrics={"nll": 21.0, "knn_100": 0.9}, spreads={"knn_100": 0.012}),
@@ -21,7 +21,7 @@ REPORTED = (
 def suite(monkeypatch, digits_task):
     """One table on the digits, whose task here has two reported rows."""
     task = digits_task.model_copy(update={"reported": REPORTED})
-    monkeypatch.setattr("mae_bench.suites.resolve_tasks", lambda name: {"digits": [task]}[name])
+    monkeypatch.setattr("mae_bench.planning.suites.resolve_tasks", lambda name: {"digits": [task]}[name])
     rows = [{"reported": "IWAE"}, {"model": "vlae", "reported": "VLAE"}, {"model": "mae"}]
     table = {"title": "Table 9", "task": "digits", "metrics": ["nll", "knn_100", "svm_rbf_all"], "rows": rows}
     return Suite.model_validate({"title": "Nine", "seeds": [0], "tables": [table]})
@@ -33,7 +33,7 @@ def vlae_record(make_record):
 
     def make(seed, nll, knn=0.9, **replaced):
         measured = {"nll": (nll, 0.4), "knn_100": (knn, 0.003)}
-        source = {"source": vlae.source_hash, **replaced}
+        source = {"source": vlae.code_hash, **replaced}
         return make_record("vlae", seed, measured, params=dict(vlae.params), **source)
 
     return make
@@ -120,14 +120,14 @@ def test_a_model_that_was_trained_elsewhere_is_missing_and_says_where(suite, vla
     assert any("trained elsewhere: trained on digits, task version" in note for note in layout.notes)
 
 
-def test_of_two_sources_of_an_adapter_the_present_one_counts_and_another_is_noted(suite, vlae_record):
+def test_of_two_codes_of_a_model_the_present_one_counts_and_another_is_noted(suite, vlae_record):
     old, present = vlae_record(0, 18.0, source="e" * 64), vlae_record(0, 20.0)
     (layout,) = lay_out_suite(suite, [old, present])
     assert texts(layout)[1][2] == "20.00"
-    assert not any("another source" in note for note in layout.notes)
+    assert not any("other code" in note for note in layout.notes)
     (layout,) = lay_out_suite(suite, [old])
     assert texts(layout)[1][2] == "18.00"
-    assert any(note.startswith("vlae[free_bits=0.01]: measured with another source") for note in layout.notes)
+    assert any(note.startswith("vlae[free_bits=0.01]: measured with other code") for note in layout.notes)
 
 
 def test_a_metric_that_diverged_is_missing_with_its_reason(suite, vlae_record):

@@ -7,11 +7,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from mae_bench.content import content_folder
-from mae_bench.records.aggregate import boards
+from mae_bench.boards.aggregate import boards
+from mae_bench.foundation.content import content_folder
+from mae_bench.planning.task import load_task
 from mae_bench.report.layout import LEGEND, lay_out
 from mae_bench.report.terminal import print_boards
-from mae_bench.task import load_task
 
 METRICS = ("nll", "negative_elbo", "reconstruction_error", "kl", "mpd", "mpd_std", "kmeans_10", "knn_100", "linear_all")
 

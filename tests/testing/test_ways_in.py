@@ -1,4 +1,4 @@
-"""An adapter from outside the checkout, by file, by module and by an installed package's entry point."""
+"""An adapter from outside the checkout, named by its file, its module or an installed package's entry point."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mae_bench.content import content_folder
+from mae_bench.foundation.content import content_folder
 from mae_bench.records.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,7 @@ packages = ["outside_vaes"]
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A folder of importable things: a module, and a package that was built as a wheel and installed by pip."""
+    """A folder to import from: it holds a module, and a package that was built as a wheel and installed by pip."""
     project, site = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("site")
     (project / "outside_vaes").mkdir()
     (project / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
@@ -57,7 +57,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def outcome(site, tmp_path_factory):
-    """The folder that one process started in, which checked and ran a model each way, and that process's result."""
+    """The folder in which one process checked and ran a model in each way, and the result of that process."""
     folder = tmp_path_factory.mktemp("elsewhere")
     (folder / "outside.py").write_text(ADAPTER, encoding="utf-8")
     path = os.pathsep.join([str(ROOT), str(site)])

@@ -10,7 +10,7 @@ from mae_bench.adapter import DataSpec
 from mae_bench.metrics.density import importance_weighted_nll
 from mae_bench.nn.weight_norm import WeightNormalised
 from mae_bench.vae import ELBO, VAE, MutualPosteriorDivergence, autoregressive_networks, factorised_networks
-from mae_bench.vae.priors import AutoregressiveFlowPrior
+from mae_bench.vae.flows import UnitFlowPrior
 
 NETWORKS = [autoregressive_networks, factorised_networks]
 
@@ -279,7 +279,7 @@ def test_initialisation_is_over_once_it_has_run():
 
 def test_parts_can_be_chosen_on_their_own():
     data = DataSpec((1, 5, 5), "bernoulli", 100, 10)
-    networks = factorised_networks(data, "smoke")._replace(prior=AutoregressiveFlowPrior(8, steps=1, hidden=4))
+    networks = factorised_networks(data, "smoke")._replace(prior=UnitFlowPrior(8, steps=1, hidden=4))
     vae = VAE(data, "smoke", networks=networks, objective=MutualPosteriorDivergence(1.0, 0.5, "mean"))
     assert len(vae.prior.steps) == 1
     assert vae.loss(make_bits(4)).total.isfinite()

@@ -1,109 +1,29 @@
-"""The networks of preset paper have the weights, the shapes and the cost that the specification gives."""
+"""The likelihood of a task's images decides which networks a VAE is made of."""
 
 import pytest
-import torch
-import torch.nn.functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from mae_bench.adapter import DataSpec
-from mae_bench.nn.weight_norm import WeightNormalised
+from mae_bench.vae.binary.decoders import PixelCNNDecoder, ResNetDecoder
+from mae_bench.vae.flows import MapFlowPrior, UnitFlowPrior
+from mae_bench.vae.natural.decoders import PixelCNNPlusPlusDecoder, ResNetMixtureDecoder
 from mae_bench.vae.networks import autoregressive_networks, factorised_networks
 
 MNIST = DataSpec((1, 28, 28), "bernoulli", 58_000, 10)
+CIFAR10 = DataSpec((3, 32, 32), "discretized_logistic_mixture", 48_000, 10)
 
 
-def count(module):
-    """(entries of all v, output units): a layer has v, and a scale and a bias for each output unit."""
-    weights = sum(layer.direction.numel() for layer in module.modules() if isinstance(layer, WeightNormalised))
-    units = sum(layer.bias.numel() for layer in module.modules() if isinstance(layer, WeightNormalised))
-    assert sum(parameter.numel() for parameter in module.parameters()) == weights + 2 * units
-    return weights, units
-
-
-def downward(inputs, outputs):
-    """3x3, 3x3 and a 1x1 projection."""
-    return 9 * inputs * outputs + 9 * outputs * outputs + inputs * outputs
-
-
-def bottleneck(kernel):
-    """1x1 64->32, masked k x k 32->32 (full kernel), 1x1 32->64."""
-    return 64 * 32 + kernel**2 * 32 * 32 + 32 * 64
-
-
-PIXELCNN = (
-    5 * 64 * 7**2  # one image channel and four maps
-    + sum(bottleneck(kernel) for kernel in (7, 7, 5, 5, 3, 3))
-    + sum(bottleneck(kernel) for kernel in (7, 7, 5, 5, 3))
-    + 64 * 64
-    + 64
+@pytest.mark.parametrize(
+    ("networks", "data", "decoder", "prior"),
+    [
+        (autoregressive_networks, MNIST, PixelCNNDecoder, UnitFlowPrior),
+        (factorised_networks, MNIST, ResNetDecoder, UnitFlowPrior),
+        (autoregressive_networks, CIFAR10, PixelCNNPlusPlusDecoder, MapFlowPrior),
+        (factorised_networks, CIFAR10, ResNetMixtureDecoder, MapFlowPrior),
+    ],
 )
-
-
-def test_weight_counts_of_the_paper_preset():
-    networks = autoregressive_networks(MNIST, "paper")
-    encoder = downward(1, 32) + downward(32, 64) + downward(64, 64) + 4 * 4 * 64 * 512
-    assert count(networks.encoder) == (encoder, 3 * 32 + 3 * 64 + 3 * 64 + 512)
-    assert count(networks.posterior) == (512 * 64, 64)
-    assert count(networks.prior) == (8 * 2 * (32 * 320 + 320 * 32 + 32 * 32), 8 * 2 * (320 + 32 + 32))
-    maps = 4 * 28 * 28
-    weights, units = count(networks.decoder)
-    assert (weights, units) == (32 * maps + PIXELCNN, maps + 64 + 11 * (32 + 32 + 64) + 64 + 1)
-    assert weights == pytest.approx(0.5e6, rel=0.02)
-
-    decoder = factorised_networks(MNIST, "paper").decoder
-    blocks = [downward(inputs, outputs) for inputs, outputs in [(64, 64), (64, 32), (32, 1)]]
-    assert count(decoder) == (4 * 4 * 32 * 64 + sum(blocks), 64 + 3 * (64 + 32 + 1))
-
-
-def test_kernels_of_the_paper_preset():
-    pixelcnn = autoregressive_networks(MNIST, "paper").decoder.pixelcnn
-    assert pixelcnn.first.direction.shape == (64, 5, 7, 7)
-    assert [block.masked.direction.shape[-1] for block in pixelcnn.blocks] == [7, 7, 5, 5, 3, 3]
-    assert [block.masked.direction.shape[-1] for block in pixelcnn.skips] == [7, 7, 5, 5, 3]
-
-
-def test_a_forward_pass_of_the_paper_pixelcnn_is_0_62_gflop():
-    decoder = autoregressive_networks(MNIST, "paper").decoder
-    full = 2 * (784 * PIXELCNN + 32 * 4 * 784)
-    assert full == pytest.approx(0.62e9, rel=0.02)
-
-    def counted():
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            decoder.logits(torch.zeros(1, 1, 28, 28), torch.zeros(1, 32))
-        return counter.get_total_flops()
-
-    # What is run is less: a mask-B convolution leaves its dead lower rows out.
-    masked = 784 * 2 * 32 * 32
-    spared = masked * sum(kernel * (kernel // 2) for kernel in (7, 7, 5, 5, 3, 3, 7, 7, 5, 5, 3))
-    assert counted() == full - spared
-
-
-def test_the_encoder_is_the_specification_written_out():
-    """28 -> 14 -> 7 -> 4 -> 512 features, on the module's own weights."""
-    torch.manual_seed(0)
-    encoder = autoregressive_networks(MNIST, "paper").encoder.double()
-    with torch.no_grad():
-        for parameter in encoder.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-        images = x = torch.bernoulli(torch.full((2, 1, 28, 28), 0.5)).double()
-        for block, width, side in zip(encoder.stages, (32, 64, 64), (14, 7, 4), strict=True):
-            hidden = F.elu(F.conv2d(x, block.first.weight(), block.first.bias, stride=2, padding=1))
-            hidden = F.conv2d(hidden, block.second.weight(), block.second.bias, padding=1)
-            # A 1x1 convolution of stride 2 sees every other row and column.
-            projected = F.conv2d(x[:, :, ::2, ::2], block.projection.weight(), block.projection.bias)
-            x = F.elu(hidden + projected)
-            assert x.shape == (2, width, side, side)
-        expected = F.elu(torch.einsum("nchw,fchw->nf", x, encoder.last.weight()) + encoder.last.bias)
-        torch.testing.assert_close(encoder(images), expected, rtol=1e-10, atol=1e-10)
-    assert expected.shape == (2, 512)
-
-
-@pytest.mark.parametrize("networks", [autoregressive_networks, factorised_networks])
-def test_what_cannot_be_built_is_a_sentence(networks):
+def test_the_likelihood_decides_on_the_networks_and_a_wrong_preset_is_a_sentence(networks, data, decoder, prior):
+    made = networks(data, "smoke")
+    assert type(made.decoder) is decoder
+    assert type(made.prior) is prior
     with pytest.raises(ValueError, match="there is no preset 'huge'; choose one of paper, small, smoke"):
-        networks(MNIST, "huge")
-    colour = DataSpec((3, 32, 32), "discretized_logistic_mixture", 48_000, 10)
-    with pytest.raises(ValueError, match="there is no preset 'huge'; choose one of paper, small, smoke"):
-        networks(colour, "huge")
-    with pytest.raises(ValueError, match="must be square to be encoded, not 28 x 8"):
-        networks(DataSpec((1, 28, 8), "bernoulli", 100, 2), "small")
+        networks(data, "huge")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from mae_bench.records.aggregate import Board, Row
+from mae_bench.boards.aggregate import Board, Row
 from mae_bench.records.schema import Record
 from mae_bench.report.layout import row_label
 
@@ -19,11 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 7.2
-"""Of every figure, inches: two columns of a paper."""
+"""Inches, of every figure: two columns of a paper."""
 LETTERS_AN_INCH = 14
 DPI = 200
 SETTINGS: dict[Any, Any] = {
-    "svg.hashsalt": "mae-bench",
     "text.parse_math": False,  # a label is not ours to interpret
     "font.size": 8,
     "axes.titlesize": 8,
@@ -38,7 +35,8 @@ SETTINGS: dict[Any, Any] = {
     "grid.linewidth": 0.6,
 }
 GRID_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-"""Of MAE, one for each gamma. This and the next: Okabe and Ito's palette without yellow, which white swallows."""
+"""MAE's, one for each gamma. With OTHER_COLOURS they are Okabe and Ito's palette without yellow, which is hard to see
+on white."""
 OTHER_COLOURS = ("#000000", "#e69f00", "#56b4e9")
 GRID_MARKERS, OTHER_MARKERS = "os^v", "DPX*<>"
 PAPER_ORDER = ("resnet_vae", "vlae", "mae")
@@ -46,14 +44,14 @@ DASHES = ("-", "--", ":", "-.")
 
 
 class NothingToDraw(Exception):
-    """A figure for which there is no model or no number; its message is the reason, a clause without a full stop."""
+    """There is no model or no number for a figure; the message is the reason, a clause without a full stop."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure with what must be known about it.
+    """A figure and what must be known about it.
 
-    caption: sentences. records: all that it stands on. line_work: whether it is written as SVG too. left_out: one
+    caption: sentences. records: all that it is drawn from. line_work: whether it is written as SVG too. left_out: one
     clause for each model that could not be drawn.
     """
 
@@ -65,32 +63,13 @@ class Drawing:
     left_out: tuple[str, ...] = ()
 
 
-@contextmanager
-def figure_style() -> Iterator[None]:
-    """Matplotlib's own defaults with SETTINGS, whatever style the user has chosen."""
-    import matplotlib as mpl
-
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(SETTINGS)
-        yield
-
-
-def render(figure: Figure, file_format: str) -> bytes:
-    """The figure as "png" or "svg", without dates and versions. To be called within `figure_style`."""
-    file = io.BytesIO()
-    metadata = {"Software": None} if file_format == "png" else {"Date": None, "Creator": None}
-    figure.savefig(file, format=file_format, dpi=DPI, metadata=metadata)
-    return file.getvalue()
-
-
 def wrapped(text: str, inches: float) -> str:
-    """`text` in lines that fit into so many inches at the size of panel titles."""
+    """`text` in lines that fit into `inches` at the size of panel titles."""
     return fill(text, int(inches * LETTERS_AN_INCH))
 
 
 def panel_figure(title: str, rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
-    """An empty figure of rows x columns square panels without axes."""
+    """An empty figure of `rows` x `columns` square panels without axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, rows * (WIDTH / columns + 0.1) + 0.35), layout="constrained")
@@ -102,7 +81,7 @@ def panel_figure(title: str, rows: int, columns: int) -> tuple[Figure, list[list
 
 
 def caption_title(what: str, board: Board, records: Sequence[Record]) -> str:
-    """ "Samples: mnist, preset small, seeds 0, 1, 2, trained for 2 epochs"; the last clause only where any was."""
+    """ "Samples: mnist, preset small, seeds 0, 1, 2, trained for 2 epochs"; the last clause only if any was."""
     seeds = sorted({record.seed for record in records})
     epochs = sorted({record.training.epochs for record in records if record.training.epochs})
     seed_words = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
@@ -119,12 +98,12 @@ def grid_place(row: Row) -> tuple[float, float] | None:
 
 
 def free_bits(row: Row) -> float | None:
-    """Those of a VLAE, nats a data dimension; None for every other model."""
+    """The free bits of a VLAE, nats a data dimension; None for every other model."""
     return row.params["free_bits"] if _is_own(row, "vlae", "free_bits") else None
 
 
 def model_title(row: Row) -> str:
-    """The model in the paper's words where it is one of the paper's, else its label."""
+    """The model in the paper's words if it is one of the paper's, else its label."""
     if _is_own(row, "mae", "diversity", "eta", "gamma"):
         other = "" if grid_place(row) else f", diversity {row.params['diversity']}"
         return f"MAE η={row.params['eta']}, γ={row.params['gamma']}{other}"
@@ -135,9 +114,9 @@ def model_title(row: Row) -> str:
 
 
 def _is_own(row: Row, name: str, *params: str) -> bool:
-    """Whether the row is that model of ours, with numbers for all of its parameters but the diversity.
+    """Whether the row is that built-in model, with a number for each of its parameters but the diversity.
 
-    Not where a note tells it from another row of its label.
+    False if a note tells it from another row of its label.
     """
     numbers = [value for key, value in row.params.items() if key != "diversity"]
     return (
@@ -160,9 +139,9 @@ def by_model(rows: Sequence[Row]) -> list[Row]:
 
 
 def looks(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
-    """How each row is drawn, by its label: colour, marker and dashes, never colour alone, as matplotlib's arguments.
+    """How each row is drawn, by its label, as matplotlib's arguments: colour, marker and dashes, never colour alone.
 
-    The same in every figure of a board. An MAE has the colour of its gamma, and the marker and dashes of its eta.
+    It is the same in every figure of a board. An MAE has the colour of its gamma, and the marker and dashes of its eta.
     """
     places = {row_label(row): place for row in rows if (place := grid_place(row))}
     etas = sorted({eta for eta, _ in places.values()})

@@ -1,4 +1,4 @@
-"""The folder of figures: images, figures.json, which says what each stands on, and README.md, rendered from that."""
+"""The folder of figures: images; figures.json, which says what each is drawn from; README.md, rendered from that."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from mae_bench.atomic import write_atomically
-from mae_bench.errors import UsageError
+from mae_bench.foundation.atomic import write_atomically
+from mae_bench.foundation.errors import UsageError
 from mae_bench.report.figures import FIGURES
 from mae_bench.report.markdown import escape
 
@@ -16,13 +16,13 @@ INDEX, PAGE = "figures.json", "README.md"
 HEADER = """\
 # Figures
 
-Drawn by the verb `figures` of mae-bench from finished records and checkpoints; nothing was trained for them. Each names
-the records that it stands on and the command that made it. Do not edit this page by hand.
+Drawn by `mae-bench figures` from finished records and checkpoints; nothing was trained for them. Each figure names the
+records that it is drawn from and the command that made it. Do not edit this page by hand.
 """
 
 
 class FigureRecord(BaseModel):
-    """One record that a figure stands on."""
+    """One record that a figure is drawn from."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,7 +32,7 @@ class FigureRecord(BaseModel):
 
 
 class FigureEntry(BaseModel):
-    """What is known of one figure. files: in its folder. left_out: one clause for each model that is not drawn."""
+    """What is known of one figure. files: their names, in its folder. left_out: one clause for each model not drawn."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,11 +45,11 @@ class FigureEntry(BaseModel):
 
 
 Index = dict[str, FigureEntry]
-"""By folder and figure: "mnist-v1-small/tsne"."""
+"""The entries by folder and figure: "mnist-v1-small/tsne"."""
 
 
 def read_index(output: Path) -> Index:
-    """What earlier commands drew into `output` and is still there. UsageError for an index that cannot be read."""
+    """What earlier commands drew into `output` that is still there. UsageError if the index cannot be read."""
     path = output / INDEX
     if not path.exists():
         return {}
@@ -65,7 +65,7 @@ def read_index(output: Path) -> Index:
 
 
 def write_index(output: Path, index: Index) -> Path:
-    """Write figures.json and README.md anew, by folder and in the order of FIGURES; the path of README.md."""
+    """Write figures.json and README.md anew, by folder and in the order of FIGURES; return the path of README.md."""
     in_order = {name: index[name] for name in sorted(index, key=_order)}
     content = {name: entry.model_dump(mode="json") for name, entry in in_order.items()}
     write_atomically(output / INDEX, f"{json.dumps(content, indent=2, ensure_ascii=False)}\n".encode())

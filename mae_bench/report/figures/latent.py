@@ -6,17 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from mae_bench.adapter import Adapter
-from mae_bench.errors import MaeBenchError
-from mae_bench.metrics.answers import IMAGES_PER_BATCH, ask_representation
-from mae_bench.records.aggregate import Row
+from mae_bench.boards.aggregate import Row
+from mae_bench.foundation.errors import MaeBenchError
+from mae_bench.foundation.seeding import derive_seed
 from mae_bench.report.figures.drawing import (
     WIDTH,
     Drawing,
-    NothingToDraw,
     caption_title,
     free_bits,
     grid_place,
@@ -24,7 +21,6 @@ from mae_bench.report.figures.drawing import (
     wrapped,
 )
 from mae_bench.report.figures.trained import Answer, Array, TrainedModels
-from mae_bench.seeding import derive_seed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +28,7 @@ if TYPE_CHECKING:
 IMAGES = 2000
 PERPLEXITY = 30.0
 ETAS, GAMMAS = (0.5, 1.0, 2.0), (0.1, 0.5, 1.0)
-"""Of the paper's figure."""
+"""The grid of the paper's figure."""
 FIRST_ROW: dict[str, Callable[[Row], bool]] = {
     "ResNet VAE": lambda row: row.name == "resnet_vae",
     "VLAE without free bits": lambda row: free_bits(row) == 0.0,
@@ -41,20 +37,20 @@ FIRST_ROW: dict[str, Callable[[Row], bool]] = {
 COLOURS = (
     "#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddaa33", "#cc6677", "#882255", "#aa4499", "#555555",
 )  # fmt: skip
-"""Of the classes: Tol's muted palette, its sand a little darker and its pale grey a dark one."""
+"""The classes' colours: Tol's muted palette, its sand a little darker and its pale grey replaced by a dark one."""
 OTHER_CLASSES = "#d4d4d4"
 
 
 def draw_tsne(models: TrainedModels) -> Drawing:
-    """One panel a model; a place of the arrangement that has no model is empty and says so."""
+    """One panel for each model; a place of the arrangement without a model is empty and says so."""
     from matplotlib.lines import Line2D
 
     chosen, indices = models.all(), models.test_images(IMAGES, "t-SNE")
     seed = derive_seed(models.task.seed, "figures", "t-SNE")
-    answers, faults = models.ask(chosen, lambda adapter: embed(_representations(adapter, models, indices), seed))
-    if not answers:
-        raise NothingToDraw("; ".join(faults))
-    labels = models.data.test_labels[indices.numpy()]
+    answers, faults = models.ask(
+        chosen, lambda gallery, model: embed(gallery.representations(model.record, model.weights, indices), seed)
+    )
+    labels = models.gallery.test_labels[indices]
     colours = class_colours(labels)
     records = tuple(answer.model.record for answer in answers)
     title = caption_title("t-SNE of the latent space", models.board, records)
@@ -86,10 +82,10 @@ def draw_tsne(models: TrainedModels) -> Drawing:
 
 
 def arrange(answers: Sequence[Answer]) -> list[list[tuple[str, Answer | None]]]:
-    """Rows of (panel title, answer or None): the first as in the paper's figure, then MAE, a gamma a row and an eta a
-    column, then all others, three a row.
+    """Rows of (panel title, answer or None): the first as in the paper's figure; then MAE, a row for each gamma and a
+    column for each eta; then all others, three to a row.
 
-    The grid has all values that the models have, and those of the paper where several models lie on it.
+    The grid has all values that the models have, and those of the paper if several models lie on it.
     """
     places = {place: answer for answer in answers if (place := grid_place(answer.model.row))}
     in_first_row = {
@@ -109,7 +105,7 @@ def arrange(answers: Sequence[Answer]) -> list[list[tuple[str, Answer | None]]]:
 
 
 def embed(representations: Array, seed: int) -> Array:
-    """t-SNE of [N, D] -> [N, 2], on one thread, so that sums have one order. MaeBenchError where it has no answer."""
+    """t-SNE of [N, D] -> [N, 2], on one thread, so that sums have one order. MaeBenchError if it cannot."""
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
@@ -131,21 +127,15 @@ def embed(representations: Array, seed: int) -> Array:
 
 
 def perplexity_of(images: int) -> float:
-    """PERPLEXITY, or a third of the images where they are too few for it."""
+    """PERPLEXITY, or a third of the images if they are too few for it."""
     return max(1.0, min(PERPLEXITY, images // 3))
 
 
 def class_colours(labels: NDArray[np.int64]) -> dict[int, str]:
-    """The colour of each class, of the most frequent ones where there are more classes than colours."""
+    """The colour of each class, or of the most frequent ones if there are more classes than colours."""
     classes, counts = np.unique(labels, return_counts=True)
     frequent = sorted(classes[np.argsort(-counts, kind="stable")][: len(COLOURS)].tolist())
     return dict(zip(frequent, COLOURS, strict=False))
-
-
-def _representations(adapter: Adapter, models: TrainedModels, indices: torch.Tensor) -> Array:
-    """[N, D], of what the probes encode."""
-    batches = torch.split(indices, IMAGES_PER_BATCH)
-    return np.concatenate([ask_representation(adapter, models.data.test.thresholded(batch)) for batch in batches])
 
 
 def _scatter(axes: Axes, points: Array, labels: NDArray[np.int64], colours: dict[int, str]) -> None:

@@ -7,12 +7,8 @@ from itertools import accumulate, product
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from mae_bench.adapter import Adapter
-from mae_bench.errors import MaeBenchError
-from mae_bench.registry import resolve_models
+from mae_bench.planning.registry import resolve_models
 from mae_bench.report.figures.drawing import WIDTH, Drawing, NothingToDraw, caption_title, panel_figure, wrapped
 from mae_bench.report.figures.trained import Array, Trained, TrainedModels
 
@@ -27,9 +23,9 @@ PANELS_A_ROW = 3
 
 
 def draw_reconstructions(models: TrainedModels) -> Drawing:
-    """Sets of columns: the original, MAE and VLAE, or one of the two where the other has no checkpoint.
+    """Sets of columns: the original, MAE and VLAE, or one of the two if the other has no checkpoint.
 
-    Of several models of a name, that with the default parameters, or else the best of the board.
+    Of several models of a name, the one with the default parameters, or else the best of the board.
     """
     from matplotlib.figure import Figure
 
@@ -37,12 +33,13 @@ def draw_reconstructions(models: TrainedModels) -> Drawing:
     absent = [f"no {name.upper()} has a checkpoint" for name, model in pairs if model is None]
     if len(absent) == len(pairs):
         raise NothingToDraw("; ".join(absent))
-    x = models.data.test.thresholded(models.test_images(SETS * ROWS, "reconstructions"))
-    chosen = [model for _, model in pairs if model]
-    answers, faults = models.ask(chosen, lambda adapter: checked_images(adapter.reconstruct(x), adapter, x.shape))
-    if not answers:
-        raise NothingToDraw("; ".join(faults))
-    sheet, centres = reconstruction_sheet([x.cpu().numpy(), *(answer.array for answer in answers)])
+    indices = models.test_images(SETS * ROWS, "reconstructions")
+    answers, faults = models.ask(
+        [model for _, model in pairs if model],
+        lambda gallery, model: gallery.reconstructions(model.record, model.weights, indices),
+    )
+    columns = [models.gallery.originals(indices), *(answer.array for answer in answers)]
+    sheet, centres = reconstruction_sheet(columns)
     records = tuple(answer.model.record for answer in answers)
     drawn_by = " and ".join(answer.model.title for answer in answers)
     title = caption_title(f"Reconstructions by {drawn_by}", models.board, records)
@@ -54,7 +51,7 @@ def draw_reconstructions(models: TrainedModels) -> Drawing:
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.set_xticks(centres, headings * (len(centres) // len(headings)), fontsize=6.5)
-    bits = ", thresholded at half its grey range," if models.data.spec.likelihood == "bernoulli" else ""
+    bits = ", thresholded at half its grey range," if models.task.data.likelihood == "bernoulli" else ""
     caption = (
         f"Sets of {len(headings)} columns: a test image{bits} and draws from p(x|z) at its representation z by "
         f"{drawn_by}."
@@ -64,38 +61,25 @@ def draw_reconstructions(models: TrainedModels) -> Drawing:
 
 def draw_samples(models: TrainedModels) -> Drawing:
     """A square of samples from every model."""
-    chosen, count, shape = models.all(), SAMPLES_A_SIDE**2, models.data.spec.shape
+    count = SAMPLES_A_SIDE**2
     answers, faults = models.ask(
-        chosen, lambda adapter: checked_images(adapter.sample(count), adapter, (count, *shape))
+        models.all(), lambda gallery, model: gallery.samples(model.record, model.weights, count)
     )
-    if not answers:
-        raise NothingToDraw("; ".join(faults))
     records = tuple(answer.model.record for answer in answers)
     title = caption_title("Samples", models.board, records)
     figure, panels = panel_figure(title, -(-len(answers) // PANELS_A_ROW), PANELS_A_ROW)
     for answer, axes in zip(answers, (axes for row in panels for axes in row), strict=False):
-        sheet, _ = contact_sheet(answer.array.reshape(SAMPLES_A_SIDE, SAMPLES_A_SIDE, *shape), [1] * SAMPLES_A_SIDE)
-        _show(axes, sheet)
+        grid = answer.array.reshape(SAMPLES_A_SIDE, SAMPLES_A_SIDE, *answer.array.shape[1:])
+        _show(axes, contact_sheet(grid, [1] * SAMPLES_A_SIDE)[0])
         axes.set_title(wrapped(answer.model.title, WIDTH / PANELS_A_ROW))
     caption = f"For each model the first {count} images that it draws from one random state; none is chosen."
     return Drawing(figure, title, caption, records, line_work=False, left_out=(*models.missing, *faults))
 
 
-def checked_images(answer: object, adapter: Adapter, shape: Sequence[int]) -> Array:
-    """`answer` as an array; MaeBenchError unless it is a tensor of `shape` with values in [0, 1]."""
-    if isinstance(answer, Tensor) and answer.shape == torch.Size(shape) and bool(((answer >= 0) & (answer <= 1)).all()):
-        array: Array = answer.detach().cpu().float().numpy()
-        return array
-    raise MaeBenchError(
-        f"{type(adapter).__name__} answers with something else than images {list(shape)} with values in [0, 1]; mend "
-        "the adapter."
-    )
-
-
 def reconstruction_sheet(columns: Sequence[Array]) -> tuple[Array, list[float]]:
     """Originals and their reconstructions, each [N, C, H, W], as `contact_sheet` gives them.
 
-    Image n stands in row n % R of set n // R, with R the number of rows; what does not fill a row is left out.
+    Image n stands in row n % R of set n // R, with R the number of rows; images that do not fill a row are left out.
     """
     sets = min(SETS, len(columns[0]))
     rows = len(columns[0]) // sets

@@ -1,35 +1,35 @@
 """Plots as SVG that stands within a page: its colours and its font are the page's own, and it bears no foreign text.
 
-Matplotlib places everything. What it writes is then made fit for a page whose security policy forbids inline styles:
-declarations become attributes, colours become variables of the page's style sheet, so that light and dark both work,
-and the definitions that marks refer to are copied into place, so that no two plots of a page share an identifier.
+Matplotlib places everything. Its SVG is then made fit for a page whose security policy forbids inline styles:
+declarations become attributes; colours become variables of the page's style sheet, so that light and dark both work;
+the definitions that marks refer to are copied into place, so that no two plots of a page share an identifier.
 """
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from mae_bench.report.html.plots import Plot, Series
+from mae_bench.report.plots import Plot, Series
+from mae_bench.report.style import render, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 4.8, 3.3
-"""Of a plot, inches of 72 units; a page scales it to its column."""
+"""A plot's size in inches of 72 units; a page scales it to its column."""
 COLOURS = 8
-"""How many `--series-N` the style sheet has."""
+"""How many colours `--series-N` the style sheet has."""
 MARKERS = "osDv^P*"
 DASHES = ("-", "--", "-.", ":")
-"""Counts of markers and colours have no common divisor, so that the first 56 series of a plot differ in both."""
+"""The numbers of markers and colours have no common divisor, so no two of the first 56 series of a plot agree in
+both."""
 MOST_MARKERS = 24
 """On one line."""
 INK, GRID, REPORTED = "#00fe01", "#00fe02", "#00fe03"
@@ -37,7 +37,6 @@ INK, GRID, REPORTED = "#00fe01", "#00fe02", "#00fe03"
 VARIABLES = {INK: "var(--text)", GRID: "var(--grid)", REPORTED: "var(--muted)"}
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
-    "svg.hashsalt": "mae-bench",
     "font.size": 10,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -54,11 +53,22 @@ PLACES = {"d", "x", "y", "transform"}
 DROPPED = {"id", "clip-path", "version", "width", "height", "font-family", "font-style", "font-weight"}
 
 
+def describe(plot: Plot) -> str:
+    """Sentences that say what the plot shows, and what its bars and grey marks mean if it has any."""
+    sentences = [plot.description]
+    if any(point.x_error or point.y_error for series in plot.series for point in series.points):
+        sentences.append("Bars are one standard deviation over seeds.")
+    if any(series.style is None for series in plot.series):
+        sentences.append(f"{'Dashed grey lines' if plot.joined else 'Hollow grey diamonds'} are reported by others.")
+    return " ".join(sentences)
+
+
 def draw(plot: Plot) -> Markup:
     """`plot` as an `svg` element with a title and a description. The same plot gives the same bytes."""
     from matplotlib.figure import Figure
 
-    with _page_settings():
+    places = {x: place for place, x in enumerate(plot.ticks)}
+    with style(SETTINGS):
         figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
         axes = figure.subplots()
         axes.grid(True, linewidth=0.6)
@@ -66,14 +76,14 @@ def draw(plot: Plot) -> Markup:
         axes.set_xlabel(plot.x_label)
         axes.set_ylabel(plot.y_label)
         if plot.ticks:
-            axes.set_xticks(range(len(plot.ticks)), plot.ticks)
+            axes.set_xticks(range(len(plot.ticks)), list(plot.ticks.values()))
         elif plot.joined:
             axes.locator_params(axis="x", integer=True)
         # Reported points lie beneath the measured ones.
         for series in sorted(plot.series, key=lambda one: one.style is not None):
-            _draw_series(axes, series, plot.joined)
+            _draw_series(axes, series, plot.joined, places)
         svg = _svg(figure)
-    names = {"title": plot.title, "desc": plot.description}
+    names = {"title": plot.title, "desc": describe(plot)}
     for place, (tag, text) in enumerate(names.items()):
         element = ElementTree.Element(f"{SVG}{tag}", {"id": f"{plot.key}-{tag}"})
         element.text = text
@@ -85,58 +95,49 @@ def draw(plot: Plot) -> Markup:
 
 
 @cache
-def draw_key(style: int | None, joined: bool) -> Markup:
-    """The mark of a series alone, for the legend: of a model by its `style`, of a reported row where that is None."""
+def draw_key(number: int | None, joined: bool) -> Markup:
+    """The mark of a series alone, for the legend. number: of its look, None for a reported row."""
     from matplotlib.figure import Figure
 
-    with _page_settings():
+    with style(SETTINGS):
         figure = Figure(figsize=(0.5, 0.2))
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         axes.set_axis_off()
         axes.set_xlim(-1, 1)
         axes.plot([-0.9, 0, 0.9] if joined else [0], [0, 0, 0] if joined else [0], markevery=[1 if joined else 0])
-        axes.lines[0].set(**_look(style, joined))
+        axes.lines[0].set(**_look(number, joined))
         svg = _svg(figure)
     svg.set("aria-hidden", "true")
     svg.set("class", "key")
     return _markup(svg)
 
 
-@contextmanager
-def _page_settings() -> Iterator[None]:
-    """Matplotlib's own defaults with SETTINGS, whatever style the user has chosen."""
-    import matplotlib as mpl
-
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(SETTINGS)
-        yield
-
-
-def _draw_series(axes: Axes, series: Series, joined: bool) -> None:
-    points = sorted(series.points, key=lambda point: point.x)
-    if not points:
+def _draw_series(axes: Axes, series: Series, joined: bool, places: Mapping[float, int]) -> None:
+    """Draw the series; places: where an axis of words has its x, evenly spaced."""
+    if not series.points:
         return
+    x_errors = [point.x_error or 0.0 for point in series.points]
+    y_errors = [point.y_error or 0.0 for point in series.points]
     axes.errorbar(
-        [point.x for point in points],
-        [point.y for point in points],
-        xerr=[point.x_error for point in points] if any(point.x_error for point in points) else None,
-        yerr=[point.y_error for point in points] if any(point.y_error for point in points) else None,
+        [places.get(point.x, point.x) for point in series.points],
+        [point.y for point in series.points],
+        xerr=x_errors if any(x_errors) else None,
+        yerr=y_errors if any(y_errors) else None,
         elinewidth=1.2,
         capsize=2.5,
-        markevery=max(1, len(points) // MOST_MARKERS),
+        markevery=max(1, len(series.points) // MOST_MARKERS),
         **_look(series.style, joined),
     )
 
 
-def _look(style: int | None, joined: bool) -> dict[str, Any]:
-    """What matplotlib is to draw a series with. Neither colour nor mark alone tells models apart: both do."""
-    if style is None:
+def _look(number: int | None, joined: bool) -> dict[str, Any]:
+    """How matplotlib is to draw a series. Models are told apart by colour and mark together, not by either alone."""
+    if number is None:
         line = {"linestyle": (0, (2, 2)) if joined else "none", "linewidth": 0.8}
         return {"color": REPORTED, "marker": "D", "markersize": 4.0, "markerfacecolor": "none", **line}
-    line = {"linestyle": DASHES[style % len(DASHES)] if joined else "none", "linewidth": 1.6}
-    colour = f"#00ff{style % COLOURS:02x}"
-    return {"color": colour, "marker": MARKERS[style % len(MARKERS)], "markersize": 6.5, **line}
+    line = {"linestyle": DASHES[number % len(DASHES)] if joined else "none", "linewidth": 1.6}
+    colour = f"#00ff{number % COLOURS:02x}"
+    return {"color": colour, "marker": MARKERS[number % len(MARKERS)], "markersize": 6.5, **line}
 
 
 def _svg(figure: Figure) -> ElementTree.Element:
@@ -144,9 +145,7 @@ def _svg(figure: Figure) -> ElementTree.Element:
     figure.patch.set_visible(False)
     for axes in figure.axes:
         axes.patch.set_visible(False)
-    file = io.BytesIO()
-    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    root = ElementTree.fromstring(file.getvalue())
+    root = ElementTree.fromstring(render(figure, "svg"))
     defined = {element.get("id", ""): element for element in root.iter(f"{SVG}path") if element.get("id")}
     _replace_uses(root, defined)
     for parent in list(root.iter()):
@@ -159,7 +158,7 @@ def _svg(figure: Figure) -> ElementTree.Element:
 
 
 def _replace_uses(root: ElementTree.Element, defined: dict[str, ElementTree.Element]) -> None:
-    """Put a copy of its definition in the place of every `use`."""
+    """Put in the place of every `use` a copy of what it refers to."""
     for use in [element for element in root.iter() if element.tag == f"{SVG}use"]:
         shape = defined[use.attrib.pop(LINK).removeprefix("#")]
         x, y = use.attrib.pop("x"), use.attrib.pop("y")
@@ -169,7 +168,7 @@ def _replace_uses(root: ElementTree.Element, defined: dict[str, ElementTree.Elem
 
 
 def _restyle(element: ElementTree.Element) -> None:
-    """Declarations into attributes, colours into variables, places to a hundredth; rotations by nothing away."""
+    """Turn declarations into attributes, colours into variables; round places to a hundredth; drop rotations by 0."""
     for declaration in filter(None, element.attrib.pop("style", "").split(";")):
         name, _, value = declaration.partition(":")
         element.set(name.strip(), _page_colour(value.strip()))
@@ -188,7 +187,7 @@ def _page_colour(value: str) -> str:
 
 
 def _markup(svg: ElementTree.Element) -> Markup:
-    """The element as HTML, in which SVG needs no namespace. Every text within is escaped by the serialiser."""
+    """The element as HTML, in which SVG needs no namespace. The serialiser escapes every text within."""
     for element in svg.iter():
         element.tag = element.tag.removeprefix(SVG)
         element.tail = None

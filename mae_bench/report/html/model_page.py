@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mae_bench.canonical import canonical_json
-from mae_bench.content import content_folder
+from mae_bench.boards.aggregate import Board, Row
+from mae_bench.foundation.canonical import canonical_json
+from mae_bench.foundation.content import content_folder
 from mae_bench.metrics.catalogue import metric_kind
-from mae_bench.records.aggregate import Board, Row
 from mae_bench.records.schema import Metric, Record
-from mae_bench.report.badges import Badges
 from mae_bench.report.html.pages import UNITS, board_address, model_address, page_plot, render
-from mae_bench.report.html.plots import training_plot
 from mae_bench.report.layout import ABSENT, ARROWS, TextCell, format_mean, format_value, lay_out, row_label
+from mae_bench.report.plots import training_by_seed
+from mae_bench.review.badges import Badges
 
 STAND_IN = "path/to/file.py"
-"""For the file of a model that does not come with mae-bench."""
+"""Stands for the file of a model that does not come with mae-bench."""
 
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric: the mean over seeds as on the board, and every seed's value with its standard error."""
+    """One metric: the mean over seeds as the board has it, and every seed's value with its standard error."""
 
     title: str
     unit: str
@@ -32,7 +32,7 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class ProvenanceRow:
-    """One fact about the runs: one value a seed, or a single one where all seeds share it."""
+    """One fact about the runs: a value for each seed, or a single one if all seeds share it."""
 
     name: str
     values: tuple[str, ...]
@@ -67,7 +67,7 @@ FACTS: dict[str, Callable[[Record], object]] = {
     "Git commit of mae-bench": _commit,
     "Engine version": lambda record: record.engine_version,
     "Precision": lambda record: record.precision,
-    "SHA-256 of the adapter's source": lambda record: record.hashes.adapter_source,
+    "SHA-256 of the model's code": lambda record: record.hashes.adapter_source,
     "SHA-256 of the protocol": lambda record: record.hashes.protocol,
     "SHA-256 of the data": lambda record: record.hashes.data,
     "SHA-256 of the validation bits": lambda record: record.hashes.validation_bits,
@@ -75,11 +75,11 @@ FACTS: dict[str, Callable[[Record], object]] = {
     "Key of the job": lambda record: record.key,
     "SHA-256 of the record": lambda record: record.record_hash,
 }
-"""What is told of every run, in this order."""
+"""What the page says of every run, in this order."""
 
 
 def render_model(board: Board, label: str, badges: Badges, records: Path | None) -> str:
-    """The page of the model `label` on `board`. records: the folder that holds the records, as seen from the site's."""
+    """The page of the model `label` on `board`. records: the folder of the records, as seen from that of the site."""
     rows = [row for row in (*board.rows, *board.unranked) if row.label == label]
     return render(
         model_address(board, label),
@@ -94,7 +94,7 @@ def render_model(board: Board, label: str, badges: Badges, records: Path | None)
 
 
 def _section(board: Board, row: Row, number: int, badges: Badges, records: Path | None) -> dict[str, Any]:
-    plot = training_plot(row.records, f"training-{number}")
+    plot = training_by_seed(row.records, f"training-{number}")
     command, wanting = reproduction(board, row)
     return {
         "key": f"runs-{number}",
@@ -104,7 +104,7 @@ def _section(board: Board, row: Row, number: int, badges: Badges, records: Path 
         "badge": badges.of(row),
         "seeds": [str(seed) for seed in row.seeds],
         "metrics": [_metric_row(board, row, metric) for metric in board.metrics],
-        "plot": page_plot(plot) if any(series.points for series in plot.series) else None,
+        "plot": page_plot(plot) if plot.has_points else None,
         "provenance": [_provenance_row(name, fact, row.records) for name, fact in FACTS.items()],
         "files": _record_files(row.records, records),
         "command": command,
@@ -121,7 +121,7 @@ def _metric_row(board: Board, row: Row, metric: str) -> MetricRow:
 
 
 def _seed_value(metric: str, record: Record) -> str:
-    """The value and, in brackets, its standard error; where there is no value, why."""
+    """The value and, in brackets, its standard error; if there is no value, why."""
     found: Metric | None = record.metrics.get(metric)
     if found is None:
         return f"{ABSENT} {record.not_supported.get(metric, 'not measured')}"
@@ -137,7 +137,7 @@ def _provenance_row(name: str, fact: Callable[[Record], object], records: Sequen
 
 
 def _record_files(runs: Sequence[Record], folder: Path | None) -> list[tuple[int, str]]:
-    """(seed, address) of every record's file, for the site that lies beside them."""
+    """(seed, address) of every record's file; none if the records do not lie in the site's folder."""
     if folder is None:
         return []
     return [
@@ -149,8 +149,7 @@ def _record_files(runs: Sequence[Record], folder: Path | None) -> list[tuple[int
 def reproduction(board: Board, row: Row) -> tuple[str, list[str]]:
     """The command that runs every job of `row` again, and sentences about what it needs beside this mae-bench.
 
-    Where the models were trained elsewhere there are two commands, a line each: the one that trains and the one that
-    scores what it left.
+    If the models were trained elsewhere there are two commands, one a line: the first trains, the second scores.
     """
     needs = []
     trained = [record.trained for record in row.records if record.trained]

@@ -12,31 +12,19 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from mae_bench.metrics.catalogue import metric_kind
-from mae_bench.records.aggregate import Board, Row
-from mae_bench.records.verification import BADGES
-from mae_bench.report.badges import Badges
-from mae_bench.report.html.drawing import draw, draw_key
-from mae_bench.report.html.plots import Plot, board_plots
+from mae_bench.boards.aggregate import Board, Row
+from mae_bench.foundation.text import printable
+from mae_bench.metrics.catalogue import FAMILIES, metric_kind
+from mae_bench.report.html.drawing import describe, draw, draw_key
 from mae_bench.report.layout import LEGEND, NO_BOARDS, Column, Layout, TextCell, board_columns, lay_out
-from mae_bench.text import printable
+from mae_bench.report.plots import Plot, board_plots
+from mae_bench.review.badges import Badges
+from mae_bench.review.verification import BADGES
 
 INDEX = "index.html"
 ASSETS = "site/assets"
 BEST = 3
-"""How many of a board's ranked rows the first page shows at least; those that are bold are all shown."""
-GROUPS = {
-    "nll": "Likelihood",
-    "bits_per_dim": "Likelihood",
-    "negative_elbo": "Likelihood",
-    "reconstruction_error": "Likelihood",
-    "kl": "Likelihood",
-    "effective_sample_size": "Likelihood",
-    "mpd": "Posterior geometry",
-    "mpd_std": "Posterior geometry",
-    "active_units": "Posterior geometry",
-}
-"""The heading over a metric's column; those of the representation are not listed."""
+"""How many of a board's ranked rows the first page shows at least; it shows every bold one."""
 UNITS = {"accuracy": "%", "units": "", "samples": ""}
 BETTER = {"lower": "lower is better", "higher": "higher is better", "none": ""}
 
@@ -45,8 +33,8 @@ BETTER = {"lower": "lower is better", "higher": "higher is better", "none": ""}
 class PageRow:
     """One row of a board's page.
 
-    kind: the row's standing, or "reported". section: what rows are kept apart by, however the table is sorted: 0
-    ranked, 1 not ranked, 2 reported. address: of the model's page, None for a reported row.
+    kind: the row's standing, or "reported". section: 0 ranked, 1 not ranked, 2 reported; however the table is sorted,
+    sections stay apart. address: of the model's page, None for a reported row.
     """
 
     kind: str
@@ -61,7 +49,7 @@ class PageRow:
 
 @dataclass(frozen=True)
 class Heading:
-    """One column of metrics: its group, title, unit and what is better, in words."""
+    """The heading of a metric's column: its group, its title, its unit, and which direction is better, in words too."""
 
     group: str
     title: str
@@ -112,7 +100,7 @@ def board_address(board: Board) -> str:
 
 
 def model_address(board: Board, label: str) -> str:
-    """Where the page of the model `label` on `board` lies: its name, and of its label as much as tells it apart."""
+    """Where the page of the model `label` on `board` lies, in a file named after the model and a hash of the label."""
     name = next(row.name for row in (*board.rows, *board.unranked) if row.label == label)
     return f"{dirname(board_address(board))}/{name}-{sha256(label.encode()).hexdigest()[:12]}.html"
 
@@ -127,7 +115,7 @@ def page_plot(plot: Plot) -> dict[str, Any]:
     legend = {series.label: draw_key(series.style, plot.joined) for series in plot.series if series.style is not None}
     if any(series.style is None for series in plot.series):
         legend["reported by others"] = draw_key(None, plot.joined)
-    return {"plot": plot, "drawing": draw(plot), "legend": legend}
+    return {"plot": plot, "description": describe(plot), "drawing": draw(plot), "legend": legend}
 
 
 def render(address: str, template: str, **values: Any) -> str:
@@ -152,12 +140,12 @@ def _environment() -> Environment:
 
 
 def _shown(value: object) -> object:
-    """What a template prints: our own markup as it is, anything else made printable, and escaped after that."""
+    """What a template prints: our own markup as it is, anything else made printable, to be escaped after that."""
     return value if isinstance(value, Markup) else printable(str(value))
 
 
 def _breakable(text: str) -> Markup:
-    """A model's label that may be broken before each of its parameters."""
+    """A model's label, in which a line may break before each parameter."""
     return Markup(re.sub(r"(?<=\w)\[|,", r"\g<0><wbr>", str(escape(printable(text)))))
 
 
@@ -185,7 +173,6 @@ def _measured_row(board: Board, row: Row, cells: tuple[TextCell, ...], badges: B
 
 def _heading(column: Column) -> Heading:
     kind = metric_kind(column.metric)
-    group = GROUPS.get(column.metric, "Representation: test accuracy")
     title = "test s.e." if column.stderr else kind.title
     direction = "none" if column.stderr else kind.direction
-    return Heading(group, title, UNITS.get(kind.unit, kind.unit), direction, BETTER[direction])
+    return Heading(FAMILIES[kind.family], title, UNITS.get(kind.unit, kind.unit), direction, BETTER[direction])

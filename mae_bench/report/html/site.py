@@ -1,28 +1,28 @@
-"""The files of a site, written so that what is not the site's own is neither overwritten nor removed."""
+"""The files of a site, written so that nothing but the site's own files is overwritten or removed."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
-from mae_bench.atomic import write_atomically
-from mae_bench.errors import UsageError
-from mae_bench.records.aggregate import Board
-from mae_bench.report.badges import NO_BADGES, Badges
+from mae_bench.boards.aggregate import Board
+from mae_bench.foundation.atomic import write_atomically
+from mae_bench.foundation.errors import UsageError
 from mae_bench.report.html.model_page import render_model
 from mae_bench.report.html.pages import ASSETS, INDEX, board_address, labels, model_address, render_board, render_index
+from mae_bench.review.badges import NO_BADGES, Badges
 
 LISTING = "site/files.txt"
-"""Names every file of the site, one a line, so that a later site knows what it may replace and remove."""
+"""The file that names every file of the site, one a line, so that a later site knows what it may replace and remove."""
 ASSET_FILES = ("style.css", "board.js", "datatables/dataTables.min.js", "datatables/LICENSE.txt")
 
 
 def write_site(folder: Path, boards: Sequence[Board], badges: Badges, results: Path) -> Path:
     """Write the site of `boards` to `folder` and return its first page, `<folder>/index.html`.
 
-    Files of an earlier site that do not belong any more are removed. Where the records lie in `results` within
-    `folder`, pages link to them. The same records give the same bytes. UsageError, before anything is written, where a
-    file stands in the way that no earlier site listed (`check_site`).
+    Files of an earlier site that no longer belong are removed. Pages link to the records if their folder `results` lies
+    within `folder`. The same records give the same bytes. UsageError, before anything is written, if a file that no
+    earlier site listed stands in the way (`check_site`).
     """
     check_site(folder, boards)
     earlier, pages = _listed(folder), render_site(boards, badges, _within(folder, results))
@@ -45,7 +45,7 @@ def render_site(boards: Sequence[Board], badges: Badges, records: Path | None = 
 
 
 def check_site(folder: Path, boards: Sequence[Board]) -> None:
-    """UsageError where a file stands in the way of the site of `boards` that no earlier site listed."""
+    """UsageError if a file that no earlier site listed stands in the way of the site of `boards`."""
     earlier = _listed(folder)
     ours = {*earlier, LISTING} if earlier else set()
     for name in (*_pages(boards), *(f"{ASSETS}/{name}" for name in ASSET_FILES), LISTING):
@@ -56,14 +56,14 @@ def check_site(folder: Path, boards: Sequence[Board]) -> None:
 
 
 def in_the_way(path: Path) -> UsageError:
-    """The refusal to replace what stands at `path`."""
+    """The error that refuses to replace what is at `path`."""
     return UsageError(f"{path} is there already and was not written by mae-bench; give another folder or move it.")
 
 
 def _pages(
     boards: Sequence[Board], badges: Badges = NO_BADGES, records: Path | None = None
 ) -> dict[str, Callable[[], str]]:
-    """Every page, by its path in the folder, with what renders it."""
+    """What renders every page, by the page's path in the folder."""
     pages: dict[str, Callable[[], str]] = {INDEX: partial(render_index, boards, badges)}
     for board in boards:
         pages[board_address(board)] = partial(render_board, board, badges)
@@ -73,7 +73,7 @@ def _pages(
 
 
 def _within(folder: Path, results: Path) -> Path | None:
-    """`results` as seen from `folder`; None where it lies elsewhere."""
+    """`results` as seen from `folder`; None if it lies elsewhere."""
     inside, outside = results.resolve(), folder.resolve()
     return inside.relative_to(outside) if inside.is_relative_to(outside) else None
 
@@ -83,7 +83,7 @@ def _listing(names: set[str]) -> bytes:
 
 
 def _listed(folder: Path) -> set[str]:
-    """What an earlier site lists; anybody may have written the list, so only what a site could have made counts."""
+    """What an earlier site lists. Anybody may have written the list, so only what a site could have made counts."""
     try:
         lines = (folder / LISTING).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -92,7 +92,7 @@ def _listed(folder: Path) -> set[str]:
 
 
 def _remove(folder: Path, name: str) -> None:
-    """Delete the file, and its folders below `site` where that leaves them empty; nothing that a link leads to."""
+    """Delete the file, and its folders below `site` if that leaves them empty; nothing that a link leads to."""
     path = folder / name
     if path.parent.resolve() != folder.resolve() / PurePosixPath(name).parent or not path.is_file():
         return

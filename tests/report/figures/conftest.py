@@ -1,15 +1,29 @@
 """A store of models that were never trained, with records and checkpoints as a run would leave them."""
 
+from functools import partial
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from mae_bench.checkpoint import MODEL_FILE, save_checkpoint
+from mae_bench.boards.aggregate import boards
 from mae_bench.data import data_spec
-from mae_bench.plan import plan
-from mae_bench.records.aggregate import boards
+from mae_bench.job.checkpoint import MODEL_FILE, save_checkpoint
+from mae_bench.job.gallery import Gallery
+from mae_bench.job.trained import checkpoint_of
+from mae_bench.planning.plan import plan
+from mae_bench.planning.registry import build_adapter, resolve_models
 from mae_bench.records.store import Store
-from mae_bench.registry import build_adapter, resolve_models
-from mae_bench.report.figures.trained import Checkpoints, TrainedModels
+from mae_bench.report.figures.drawing import SETTINGS
+from mae_bench.report.figures.trained import TrainedModels
+from mae_bench.report.style import style
+
+
+@pytest.fixture
+def figure_style():
+    """The style of figures, for the length of the test."""
+    with style(SETTINGS):
+        yield
 
 
 @pytest.fixture
@@ -49,7 +63,7 @@ def add(store, make_record, digits_task):
         records = []
         for job in plan(resolve_models(models), [of], "smoke", seeds):
             model, of_seed = job.model, {k: v(job.seed) if callable(v) else v for k, v in replaced.items()}
-            identity = {"params": dict(model.params), "of": of, "preset": job.preset, "source": model.source_hash}
+            identity = {"params": dict(model.params), "of": of, "preset": job.preset, "source": model.code_hash}
             records.append(make_record(model.name, job.seed, **identity, **of_seed))
             store.save(records[-1])
             if weights:
@@ -76,7 +90,12 @@ def trained_models(store, board_of, digits_task):
     """`trained_models()`: the models of the store's one board."""
 
     def trained_models(task=digits_task):
-        return TrainedModels(board_of(task), task, Checkpoints(store, None, (), "cpu"))
+        return TrainedModels(
+            board_of(task),
+            task,
+            gallery_of=partial(Gallery, model_files=(), device="cpu"),
+            weights_of=lambda record: checkpoint_of(record, store.path_of(record), None),
+        )
 
     return trained_models
 
@@ -95,6 +114,9 @@ def answer_with(monkeypatch):
     """`answer_with({"mae": {"reconstruct": function}})`: models of that name answer by these functions."""
 
     def answer_with(by_name):
-        monkeypatch.setattr(TrainedModels, "load", lambda _self, model: Answers(**by_name[model.row.name]))
+        def load(job, *_):
+            return SimpleNamespace(adapter=Answers(**by_name[job.model.name]))
+
+        monkeypatch.setattr("mae_bench.job.gallery.load_model", load)
 
     return answer_with

@@ -4,7 +4,8 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
-from mae_bench.report.figures.drawing import by_model, caption_title, figure_style, model_title, render
+from mae_bench.report.figures.drawing import SETTINGS, by_model, caption_title, model_title
+from mae_bench.report.style import render, style
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_a_model_that_only_shares_a_name_keeps_its_label(store, make_record, boa
     assert model_title(row) == row.label != model
 
 
-def test_two_sources_of_one_label_keep_what_tells_them_apart(store, make_record, board_of):
+def test_two_codes_of_one_label_keep_what_tells_them_apart(store, make_record, board_of):
     for source in ("a", "b"):
         store.save(make_record("resnet_vae", source=source * 64))
     assert {model_title(row) for row in board_of().rows} == {
@@ -76,7 +77,7 @@ def test_a_title_says_nothing_of_epochs_of_models_that_have_none(add, board_of):
 @pytest.mark.parametrize("file_format", ["png", "svg"])
 def test_the_same_figure_gives_the_same_bytes_without_date_and_version(file_format):
     def drawn():
-        with figure_style():
+        with style(SETTINGS):
             figure = Figure()
             figure.subplots().plot([1, 2], label="$x_{")  # mathematics to matplotlib, if it were allowed to look
             figure.legend()

@@ -5,12 +5,13 @@ import pytest
 import torch
 from sklearn.manifold import trustworthiness
 
-from mae_bench.errors import MaeBenchError
+from mae_bench.data import load_data
+from mae_bench.foundation.errors import MaeBenchError
 from mae_bench.report.figures import latent
-from mae_bench.report.figures.drawing import figure_style
 from mae_bench.report.figures.latent import arrange, class_colours, draw_tsne, embed, perplexity_of
 from mae_bench.report.figures.trained import Answer
 
+pytestmark = pytest.mark.usefixtures("figure_style")
 PAPER_GRID = [[f"MAE η={eta}, γ={gamma}" for eta in (0.5, 1.0, 2.0)] for gamma in (0.1, 0.5, 1.0)]
 
 
@@ -92,7 +93,10 @@ def test_one_dimension_is_laid_out_too():
 
 @pytest.mark.parametrize(
     ("representations", "fault"),
-    [(np.full((20, 3), np.nan), "are not finite"), (np.ones((20, 3)), "are all the same")],
+    [
+        (np.full((20, 3), np.nan), "are not finite"),
+        (np.ones((20, 3)), "are all the same"),
+    ],
 )
 def test_what_cannot_be_laid_out_says_why(representations, fault):
     with pytest.raises(MaeBenchError, match=fault):
@@ -112,20 +116,20 @@ def test_of_many_classes_the_most_frequent_have_colours():
 
 
 def test_a_panel_shows_the_representation_of_the_test_images_in_the_colours_of_their_classes(
-    add, trained_models, monkeypatch
+    add, trained_models, digits_task, monkeypatch
 ):
     monkeypatch.setattr(latent, "IMAGES", 40)
     add("raw_pixels")
     monkeypatch.setattr(latent, "embed", lambda representations, seed: representations[:, [20, 27]])
     models = trained_models()
-    with figure_style():
-        drawing = draw_tsne(models)
+    drawing = draw_tsne(models)
+    data = load_data(digits_task, preset="smoke")
     indices = models.test_images(40, "t-SNE")
     panels = {axes.get_title(): axes for axes in drawing.figure.axes if axes.get_title()}
     (points,) = panels.pop("raw_pixels").collections
-    bits = models.data.test.thresholded(indices).flatten(1).numpy()
+    bits = data.test.thresholded(torch.from_numpy(indices)).flatten(1).numpy()
     assert (points.get_offsets() == bits[:, [20, 27]]).all()
-    labels = models.data.test_labels[indices.numpy()]
+    labels = data.test_labels[indices]
     colours = points.get_facecolors()
     assert all((colours[labels == label] == colours[labels == label][0]).all() for label in set(labels))
     assert len({tuple(colour) for colour in colours}) == len(set(labels)) == 10
@@ -145,8 +149,7 @@ def test_models_that_have_no_place_in_two_dimensions_are_named(add, trained_mode
             "resnet_vae": {"encode": lambda x: x},
         }
     )
-    with figure_style():
-        drawing = draw_tsne(trained_models())
+    drawing = draw_tsne(trained_models())
     assert [record.model.name for record in drawing.records] == ["mae"]
     resnet, vlae = drawing.left_out
     assert vlae == "VLAE with free bits 0.01: its representations are all the same"

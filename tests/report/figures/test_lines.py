@@ -5,16 +5,11 @@ from statistics import fmean, stdev
 import numpy as np
 import pytest
 
-from mae_bench.report.figures.drawing import NothingToDraw, figure_style, looks
+from mae_bench.report.figures.drawing import NothingToDraw, looks
 from mae_bench.report.figures.lines import draw_kl_score, draw_nll_samples, draw_training
 
+pytestmark = pytest.mark.usefixtures("figure_style")
 MAE, VLAE, RESNET = "MAE η=1.0, γ=0.5", "VLAE with free bits 0.01", "ResNet VAE"
-
-
-@pytest.fixture(autouse=True)
-def _style():
-    with figure_style():
-        yield
 
 
 def lines_of(axes):
@@ -49,7 +44,7 @@ def test_nll_against_samples_is_the_mean_over_seeds_with_its_deviation(add, boar
     assert len(drawing.records) == 4 and drawing.line_work
 
 
-def test_kl_against_the_score_has_a_point_a_model_and_a_line_a_gamma(add, board_of):
+def test_the_score_against_kl_has_a_point_a_model_and_a_line_a_gamma(add, board_of):
     points = {
         "mae[eta=0.5,gamma=0.1]": (5.0, 20.0),
         "mae[eta=2.0,gamma=0.1]": (7.0, 22.0),

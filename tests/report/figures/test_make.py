@@ -6,10 +6,10 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-import mae_bench.execute
-from mae_bench.checkpoint import MODEL_FILE
+import mae_bench.job.execute
 from mae_bench.cli import main
-from mae_bench.content import content_folder
+from mae_bench.foundation.content import content_folder
+from mae_bench.job.checkpoint import MODEL_FILE
 from mae_bench.report.figures import FIGURES, latent
 from mae_bench.report.figures.make import FROM_CHECKPOINTS, FROM_RECORDS
 
@@ -50,7 +50,7 @@ def test_every_name_is_drawn_from_records_or_from_checkpoints():
 def test_all_figures_are_written_twice_to_the_same_bytes_and_nothing_is_trained(
     full, store, tmp_path, folder, monkeypatch
 ):
-    monkeypatch.setattr(mae_bench.execute, "execute", None)
+    monkeypatch.setattr(mae_bench.job.execute, "execute", None)
     before = contents(store.root)
     for output in ("first", "second"):
         result = call("-o", output, "--device", "cpu")
@@ -170,7 +170,8 @@ def test_weights_of_another_network_are_refused(full, store, add):
     shutil.copy(mae, store.path_of(resnet).with_suffix("") / MODEL_FILE)
     result = call("--only", "samples", "--device", "cpu")
     assert result.exit_code == 0
-    assert f"ResNet VAE: checkpoint {resnet.key} holds the weights of another model; delete it" in result.stderr
+    assert "left out of digits smoke samples: ResNet VAE: the weights in" in result.stderr
+    assert f"{resnet.key}/{MODEL_FILE} are not those of {resnet.title}; give the checkpoint" in result.stderr
 
 
 def test_images_that_are_not_those_of_the_records_are_not_drawn(add, digits_task):

@@ -5,14 +5,12 @@ import pytest
 import torch
 
 from mae_bench.adapter import NotSupported
-from mae_bench.report.figures.drawing import NothingToDraw, figure_style
+from mae_bench.data import load_data
+from mae_bench.report.figures.drawing import NothingToDraw
 from mae_bench.report.figures.pictures import contact_sheet, draw_reconstructions, draw_samples, reconstruction_sheet
 
 
-@pytest.fixture(autouse=True)
-def _style():
-    with figure_style():
-        yield
+pytestmark = pytest.mark.usefixtures("figure_style")
 
 
 def constant(value):
@@ -64,7 +62,7 @@ def test_reconstructions_stand_beside_their_originals_set_after_set():
     assert reconstruction_sheet([originals[:3]] * 3)[0].shape[0] == 1
 
 
-def test_columns_are_original_mae_and_vlae(add, trained_models, answer_with):
+def test_columns_are_original_mae_and_vlae(add, trained_models, answer_with, digits_task):
     add("vlae,mae")
     answer_with({"mae": constant(0.25), "vlae": constant(0.75)})
     models = trained_models()
@@ -72,7 +70,8 @@ def test_columns_are_original_mae_and_vlae(add, trained_models, answer_with):
     names = headings(drawing.figure)
     assert [name for name, _ in names] == ["original", "MAE", "VLAE"] * 4
     sheet = sheet_of(drawing.figure.axes[0])
-    tested = models.data.test.thresholded(models.test_images(40, "reconstructions")).numpy()
+    indices = torch.from_numpy(models.test_images(40, "reconstructions"))
+    tested = load_data(digits_task, preset="smoke").test.thresholded(indices).numpy()
     for number, (name, centre) in enumerate(names):
         column = sheet[:, centre - 4 : centre + 4, 0]  # of pixels 0 to 7 the centre is 3.5
         images = [column[9 * row : 9 * row + 8] for row in range(10)]
@@ -154,7 +153,7 @@ def breaks(_count):
     ("sample", "clause"),
     [
         (refuses, "ResNet VAE: it does not sample"),
-        (breaks, "ResNet VAE does not answer (KeyError: 'weights'); mend the adapter"),
+        (breaks, "ResNet VAE: it does not answer (KeyError: 'weights'); correct the adapter"),
         (lambda count: torch.zeros(count, 8, 8), "something else than images [64, 1, 8, 8]"),
         (lambda count: torch.full((count, 1, 8, 8), 1.5), "something else than images [64, 1, 8, 8]"),
         (lambda count: torch.full((count, 1, 8, 8), torch.nan), "something else than images [64, 1, 8, 8]"),
@@ -178,6 +177,7 @@ def test_natural_images_are_drawn_in_colour(add, cifar10_task, trained_models):
     add("vlae", of=cifar10_task)
     models = trained_models(cifar10_task)
     (axes,) = draw_reconstructions(models).figure.axes
-    (image,) = models.data.test.batch(models.test_images(40, "reconstructions")[:1]).numpy()
+    index = torch.from_numpy(models.test_images(40, "reconstructions")[:1])
+    (image,) = load_data(cifar10_task, preset="smoke").test.batch(index).numpy()
     assert sheet_of(axes)[:32, :32] == pytest.approx(image.transpose(1, 2, 0))
     assert len(np.unique(image)) > 2

@@ -7,13 +7,13 @@ import pytest
 from click.testing import CliRunner
 
 from mae_bench import ENGINE_VERSION
+from mae_bench.boards.aggregate import boards
 from mae_bench.cli import main
-from mae_bench.content import content_folder
-from mae_bench.records.aggregate import boards
+from mae_bench.foundation.content import content_folder
+from mae_bench.planning.task import load_task
 from mae_bench.records.store import Store
-from mae_bench.report.badges import NO_BADGES
 from mae_bench.report.html.model_page import render_model, reproduction
-from mae_bench.task import load_task
+from mae_bench.review.badges import NO_BADGES
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "leaderboard" / "results"
 

@@ -8,15 +8,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from mae_bench.records.aggregate import Board, Cell, Row, boards
+from mae_bench.boards.aggregate import Board, Cell, Row, boards
+from mae_bench.foundation.text import printable
+from mae_bench.planning.task import ReportedRow
 from mae_bench.records.store import read_record
-from mae_bench.records.verification import BADGES
-from mae_bench.report.badges import NO_BADGES, Badges
 from mae_bench.report.html.pages import board_address, render, render_board, render_index
 from mae_bench.report.html.site import render_site
 from mae_bench.report.markdown import render_boards
-from mae_bench.task import ReportedRow
-from mae_bench.text import printable
+from mae_bench.review.badges import NO_BADGES, Badges
+from mae_bench.review.verification import BADGES
 
 HOSTILE = Path(__file__).parents[2] / "records" / "hostile"
 TEXTS = [

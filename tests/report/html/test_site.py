@@ -6,15 +6,15 @@ from urllib.parse import urljoin
 
 import pytest
 
-from mae_bench.content import content_folder
-from mae_bench.errors import UsageError
-from mae_bench.records.aggregate import boards
+from mae_bench.boards.aggregate import boards
+from mae_bench.foundation.content import content_folder
+from mae_bench.foundation.errors import UsageError
+from mae_bench.planning.task import load_task
 from mae_bench.records.store import Store
-from mae_bench.records.submit import render_board_folder
-from mae_bench.report.badges import NO_BADGES, read_badges
 from mae_bench.report.html import site as site_module
 from mae_bench.report.html.site import LISTING, render_site, write_site
-from mae_bench.task import load_task
+from mae_bench.report.submission import render_board_folder
+from mae_bench.review.badges import NO_BADGES, read_badges
 
 ROOT = Path(__file__).resolve().parents[3]
 

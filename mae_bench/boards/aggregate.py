@@ -1,0 +1,265 @@
+"""Records -> boards: means and spreads over seeds, and what may be compared with what. Does not import torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from mae_bench.boards.conditions import (
+    CONDITIONS,
+    ROW,
+    describe_difference,
+    frame_of_runs,
+    reference_conditions,
+    shortened,
+)
+from mae_bench.boards.significance import inseparable_from_best
+from mae_bench.boards.spread import Sample, mean_of, sample_of
+from mae_bench.metrics.catalogue import board_order, metric_kind
+from mae_bench.planning.task import DEFAULT_PRESET, PRESETS, ReportedRow, Task
+from mae_bench.records.schema import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Standing = Literal["ranked", "partial", "not comparable", "trained elsewhere"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One metric of one row.
+
+    mean, std: over the n seeds, std with ddof = 1 and None for one seed. mean is None unless every seed has a finite
+    value: a model that diverged at one seed is not to look better for it. stderr: mean over the seeds of the standard
+    error over test images, None where a seed has none. draw_std: of a probe, mean over the seeds of the standard
+    deviation (ddof = 1) over its runs with the same model, None where a seed has one run. draw_stderr: the standard
+    error that these runs leave in the mean: all seeds share their labelled images, so more seeds do not make it
+    smaller. reason: why the mean is absent, or what to know about it.
+    """
+
+    mean: float | None
+    std: float | None
+    n: int
+    stderr: float | None
+    draw_std: float | None = None
+    draw_stderr: float | None = None
+    reason: str | None = None
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model on one board.
+
+    standing: "ranked"; "partial", one record whose training was cut short; "not comparable", measured under other
+    conditions than the ranked rows; or "trained elsewhere", by another protocol than that of the board, which only
+    scored it. reason: why it is not ranked. note: what tells the row from others of that label. records: what the row
+    was computed from, one a seed.
+    """
+
+    label: str
+    name: str
+    params: dict[str, Any]
+    seeds: tuple[int, ...]
+    cells: dict[str, Cell]
+    standing: Standing = "ranked"
+    reason: str | None = None
+    note: str | None = None
+    records: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True)
+class Board:
+    """All that is known of one (task, task version, preset).
+
+    metrics: the columns, in the order of the catalogue: what the records measured or could not, or what was reported
+    where nothing ran. rows: by the task's `primary` metric, best first; the rows without it last. unranked: rows of
+    models that were trained elsewhere, of runs that are not comparable, and partial ones, in this order. notes:
+    sentences about the whole board.
+    """
+
+    task: str
+    title: str
+    version: int
+    preset: str
+    primary: str
+    metrics: tuple[str, ...]
+    rows: tuple[Row, ...]
+    unranked: tuple[Row, ...]
+    reported: tuple[ReportedRow, ...]
+    notes: tuple[str, ...]
+
+
+def boards(records: Sequence[Record], tasks: Sequence[Task]) -> list[Board]:
+    """One board for each (task, task version, preset) of `records`, in the order of `tasks` and then of the presets.
+
+    A task with reported rows and no record gets a board of those alone, at the default preset. A model is its name and
+    parameters; its records are averaged over seeds only where adapter source and `CONDITIONS` agree as well. Of
+    several records of one run, the newest complete one counts.
+    """
+    by_name = {task.name: task for task in tasks}
+    found: list[Board] = []
+    if records:
+        found += [_board(by_name, runs) for _, runs in frame_of_runs(records).groupby(["task", "version", "preset"])]
+    ran = {board.task for board in found}
+    found += [_reported_board(task) for task in tasks if task.reported and task.name not in ran]
+
+    def order(board: Board) -> tuple[int, str, int, int, str]:
+        place = list(by_name).index(board.task) if board.task in by_name else len(by_name)
+        preset = PRESETS.index(board.preset) if board.preset in PRESETS else len(PRESETS)
+        return (place, board.task, -board.version, preset, board.preset)
+
+    return sorted(found, key=order)
+
+
+def _board(tasks: Mapping[str, Task], runs: pd.DataFrame) -> Board:
+    first: Record = runs["record"].iloc[0]
+    name, version, preset = first.task.name, first.task.version, first.preset
+    task = tasks.get(name)
+    current = task is not None and task.version == version and preset in task.presets
+    declared = task.protocol_hash(preset) if task is not None and current else None
+    own = runs["trained"] == ""
+    reference = reference_conditions(runs[own] if own.any() else runs, declared)
+    comparable = (runs[list(CONDITIONS)] == reference).all(axis=1)
+    metrics = sorted(
+        {m for record in runs["record"] for m in (*record.metrics, *record.not_supported)}, key=board_order
+    )
+    primary = _primary(task)
+
+    rows = [row for row, _ in _rows_with_runs(runs[runs["complete"] & own & comparable], metrics)]
+    rows.sort(key=lambda row: _rank(row, primary))
+    other = [
+        replace(row, standing="not comparable", reason=describe_difference(group.iloc[0], reference))
+        for row, group in _rows_with_runs(runs[runs["complete"] & own & ~comparable], metrics)
+    ]
+    elsewhere = [
+        replace(row, standing="trained elsewhere", reason=_origin(row.records[0], group.iloc[0], reference))
+        for row, group in _rows_with_runs(runs[runs["complete"] & ~own], metrics)
+    ]
+    elsewhere.sort(key=lambda row: _rank(row, primary))
+    partial = [
+        replace(_row([record], metrics), standing="partial", reason=record.training.reason)
+        for record in runs.loc[~runs["complete"], "record"]
+    ]
+    notes = []
+    if task is not None and task.version != version:
+        notes.append(f"These records are of version {version} of the task, which is now at version {task.version}.")
+    elif declared is not None and declared != reference["protocol"]:
+        notes.append(
+            f"These records stand on protocol {shortened(reference['protocol'])}, and the task file now declares "
+            f"{shortened(declared)}: run the models again."
+        )
+    return Board(
+        task=name,
+        title=name if task is None else task.title,
+        version=version,
+        preset=preset,
+        primary=primary,
+        metrics=tuple(metrics),
+        rows=tuple(_embolden(rows, metrics)),
+        unranked=(*elsewhere, *other, *partial),
+        reported=() if task is None else task.reported,
+        notes=tuple(notes),
+    )
+
+
+def _reported_board(task: Task) -> Board:
+    return Board(
+        task=task.name,
+        title=task.title,
+        version=task.version,
+        preset=DEFAULT_PRESET if DEFAULT_PRESET in task.presets else next(iter(task.presets)),
+        primary=_primary(task),
+        metrics=tuple(sorted({metric for row in task.reported for metric in row.metrics}, key=board_order)),
+        rows=(),
+        unranked=(),
+        reported=task.reported,
+        notes=("No model has been measured here yet.",),
+    )
+
+
+def _primary(task: Task | None) -> str:
+    """What rows are sorted by: bits a dimension for images that are not binary, nats otherwise."""
+    grey = task is not None and task.data.likelihood == "discretized_logistic_mixture"
+    return "bits_per_dim" if grey else "nll"
+
+
+def _rank(row: Row, primary: str) -> tuple[bool, float, str]:
+    mean = row.cells[primary].mean if primary in row.cells else None
+    return (mean is None, 0.0 if mean is None else mean, row.label)
+
+
+def _origin(record: Record, run: pd.Series[Any], reference: pd.Series[Any]) -> str:
+    """In words, where a model that this board only scored was trained, and what else sets its row apart."""
+    assert record.trained is not None, "rows of these models alone are described so"
+    task, preset = record.trained.task, record.trained.preset
+    origin = f"trained on {task.name}, task version {task.version}, preset {preset}; scored here without training"
+    alike = (run[list(CONDITIONS)] == reference).all()
+    return origin if alike else f"{origin}, {describe_difference(run, reference)}"
+
+
+def _rows_with_runs(runs: pd.DataFrame, metrics: Sequence[str]) -> list[tuple[Row, pd.DataFrame]]:
+    """One row for all that share `ROW`; where a label has several adapter sources, notes tell them apart."""
+    found = []
+    for (label, source, *_), group in runs.groupby(ROW):
+        several = runs.loc[runs["label"] == label, "adapter_source"].nunique() > 1
+        row = _row(list(group["record"]), metrics)
+        notes = [row.note, f"adapter source {shortened(source)}" if several else None]
+        found.append((replace(row, note=", ".join(note for note in notes if note) or None), group))
+    return found
+
+
+def _row(records: Sequence[Record], metrics: Sequence[str]) -> Row:
+    model, trained = records[0].model, records[0].trained
+    return Row(
+        label=model.label,
+        name=model.name,
+        params=model.params,
+        seeds=tuple(record.seed for record in records),
+        cells={metric: _cell(records, metric) for metric in metrics},
+        note=f"trained on {trained.place}" if trained else None,
+        records=tuple(records),
+    )
+
+
+def _cell(records: Sequence[Record], metric: str) -> Cell:
+    n = len(records)
+    for record in records:
+        measured = record.metrics.get(metric)
+        if measured is None:
+            return Cell(
+                None, None, n, None, reason=record.not_supported.get(metric, f"not measured at seed {record.seed}")
+            )
+        if measured.value is None:
+            return Cell(None, None, n, None, reason=f"seed {record.seed}: {measured.reason or 'not finite'}")
+    found = [record.metrics[metric] for record in records]
+    sample = sample_of([one.value for one in found if one.value is not None])
+    errors = [one.stderr for one in found if one.stderr is not None]
+    spreads = [std for one in found if (std := sample_of(one.draws).std) is not None]
+    several = len(spreads) == n
+    by_draw = sample_of([mean_of(draw) for draw in zip(*(one.draws for one in found), strict=False)])
+    remarks = dict.fromkeys(one.reason for one in found if one.reason)
+    return Cell(
+        mean=sample.mean,
+        std=sample.std,
+        n=n,
+        stderr=mean_of(errors) if len(errors) == n else None,
+        draw_std=mean_of(spreads) if several else None,
+        draw_stderr=(by_draw.std or 0.0) / by_draw.n**0.5 if several else None,
+        reason="; ".join(remarks) or None,
+    )
+
+
+def _embolden(rows: list[Row], metrics: Sequence[str]) -> list[Row]:
+    bold = {
+        metric: inseparable_from_best(
+            [Sample(cell.mean, cell.std, cell.n) for cell in (row.cells[metric] for row in rows)],
+            metric_kind(metric).direction,
+        )
+        for metric in metrics
+    }
+    return [
+        replace(row, cells={metric: replace(cell, bold=i in bold[metric]) for metric, cell in row.cells.items()})
+        for i, row in enumerate(rows)
+    ]

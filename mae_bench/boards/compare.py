@@ -1,0 +1,181 @@
+"""Two sets of records, before a change and after it: what got better, what worse. Does not import torch."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from mae_bench.boards.conditions import CONDITIONS, conditions_of
+from mae_bench.boards.significance import ALPHA, welch
+from mae_bench.boards.spread import Sample, sample_of
+from mae_bench.foundation.errors import RecordError
+from mae_bench.metrics.catalogue import Direction, board_order, metric_kind
+from mae_bench.planning.task import Task
+from mae_bench.records.schema import Record
+from mae_bench.records.store import Store, read_record
+
+Verdict = Literal["better", "worse", "same", "not comparable"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of one model on both sides.
+
+    metric: None where nothing of the model can be compared. base, head: mean, standard deviation and number of seeds.
+    p_value: of Welch's test, None where there was none. note: why the two are not comparable, or what to know.
+    """
+
+    task: str
+    version: int
+    preset: str
+    model: str
+    metric: str | None
+    verdict: Verdict
+    base: Sample | None = None
+    head: Sample | None = None
+    tolerance: float | None = None
+    p_value: float | None = None
+    note: str | None = None
+
+    @property
+    def change(self) -> float | None:
+        """The mean of head less that of base, in the metric's unit."""
+        if self.base is None or self.head is None or self.base[0] is None or self.head[0] is None:
+            return None
+        return self.head[0] - self.base[0]
+
+
+def judge(base: Sample, head: Sample, direction: Direction, tolerance: float) -> tuple[Verdict, float | None]:
+    """The verdict on two samples of seeds, and the p-value of Welch's test where it was made.
+
+    A change counts where it exceeds `tolerance` and Welch's two-sided test over seeds is significant at `ALPHA`. Each
+    condition alone would fail its purpose: differences of means exceed any small tolerance by chance, and small
+    differences become significant by luck in one metric of twenty. Together they need a tolerance of some three
+    standard deviations s over seeds: with three seeds a side the difference of two equal means has the standard
+    deviation 0.82 s and passes 3 s once in ten thousand times, while a true change of 6 s stays below 3 s as rarely,
+    and the test finds it nearly always (the tests simulate both).
+
+    One seed on either side, or no spread on both, leave nothing to test: the tolerance decides alone.
+    """
+    (base_mean, base_std, base_n), (head_mean, head_std, head_n) = base, head
+    assert base_mean is not None and head_mean is not None, "judged are samples of finite values"
+    change = head_mean - base_mean
+    testable = min(base_n, head_n) > 1 and bool(base_std or head_std)
+    p_value = welch(base, head) if testable else None
+    if not abs(change) > tolerance or (p_value is not None and not p_value <= ALPHA):
+        return "same", p_value
+    return ("better" if (change < 0) == (direction == "lower") else "worse"), p_value
+
+
+def compare(base: Sequence[Record], head: Sequence[Record], tasks: Sequence[Task]) -> list[Comparison]:
+    """Every metric that has a direction, of every model in `base` or `head`, by task, preset, model and metric.
+
+    A model is its label; its adapter's source and the engine may differ between the sides, since their change is what
+    is judged, but not within one. Protocol, data, bits and precision must agree. Partial records do not count. One that
+    was trained elsewhere (`Record.trained`) is another model, and the protocol that trained it must agree too. A metric
+    that base has and head lacks is worse; a model that only one side has is not comparable, since either may hold a
+    part of what the other does. The tolerances are those of the tasks' files.
+    """
+    by_name = {task.name: task for task in tasks}
+    before, after = _by_model(base), _by_model(head)
+    found: list[Comparison] = []
+    for subject in sorted({*before, *after}):
+        task, version, preset, model = subject
+        whole = Comparison(task, version, preset, model, None, "not comparable")
+        old, new = before.get(subject, []), after.get(subject, [])
+        if obstacle := _obstacle(old, new):
+            found.append(replace(whole, note=obstacle))
+        else:
+            found += _compare_metrics(whole, old, new, by_name.get(task))
+    return found
+
+
+def read_side(path: Path) -> list[Record]:
+    """The record at `path`, or all records under that folder; RecordError where there is none or a broken one."""
+    records = Store(path).records() if path.is_dir() else [read_record(path)]
+    if not records:
+        raise RecordError(f"folder {path} holds no record; give the folder that `mae-bench run -o` wrote to.")
+    return records
+
+
+def _by_model(records: Sequence[Record]) -> dict[tuple[str, int, str, str], list[Record]]:
+    """(task, version, preset, model) -> its complete records, by seed."""
+    found: dict[tuple[str, int, str, str], list[Record]] = {}
+    for record in sorted(records, key=lambda record: (record.seed, record.record_hash)):
+        model = record.model.label + (f" (trained on {record.trained.place})" if record.trained else "")
+        subject = (record.task.name, record.task.version, record.preset, model)
+        own = found.setdefault(subject, [])
+        if record.training.status == "complete" and record not in own:
+            own.append(record)
+    return found
+
+
+def _obstacle(base: Sequence[Record], head: Sequence[Record]) -> str | None:
+    """Why these records cannot be compared; None where they can."""
+    for side, records in (("BASE", base), ("HEAD", head)):
+        if not records:
+            return f"no complete record in {side}"
+        if len({(record.hashes.adapter_source, record.engine_version) for record in records}) > 1:
+            return f"{side} has runs of several versions of the adapter or the engine; leave those of one"
+        if len({record.seed for record in records}) < len(records):
+            return f"{side} has several records of one seed; leave one"
+    conditions = [conditions_of(record) for record in (*base, *head)]
+    differing = [
+        words
+        for name, words in {**CONDITIONS, "trained": "protocol of the training"}.items()
+        if name != "engine_version" and len({one[name] for one in conditions}) > 1
+    ]
+    return f"measured with different {' and '.join(differing)}" if differing else None
+
+
+def _compare_metrics(
+    whole: Comparison, base: Sequence[Record], head: Sequence[Record], task: Task | None
+) -> Iterator[Comparison]:
+    """A comparison for every metric with a direction that either side knows of; task: None where it is not known."""
+    tolerances = task.tolerances.get(whole.preset, {}) if task else {}
+    named = {name for record in (*base, *head) for name in (*record.metrics, *record.not_supported)}
+    for metric in sorted(named, key=board_order):
+        direction = metric_kind(metric).direction
+        if direction == "none":
+            continue
+        one = replace(whole, metric=metric, tolerance=tolerances.get(metric))
+        absent = _missing(metric, base, "BASE"), _missing(metric, head, "HEAD")
+        if any(absent):
+            lost = absent[0] is None and _diverged(metric, base, "BASE") is None
+            yield replace(one, verdict="worse" if lost else "not comparable", note=absent[0] or absent[1])
+            continue
+        one = replace(one, base=_sample(metric, base), head=_sample(metric, head))
+        diverged = _diverged(metric, base, "BASE"), _diverged(metric, head, "HEAD")
+        if any(diverged):
+            verdict: Verdict = "not comparable" if all(diverged) else "better" if diverged[0] else "worse"
+            yield replace(one, verdict=verdict, note="; ".join(reason for reason in diverged if reason))
+        elif one.tolerance is None or one.base is None or one.head is None:
+            lacking = f"the task has no tolerance for it at preset {whole.preset}"
+            yield replace(one, note=lacking if task else f"no task is called {whole.task}; name its file by --tasks")
+        else:
+            verdict, p_value = judge(one.base, one.head, direction, one.tolerance)
+            single = [side for side, records in (("BASE", base), ("HEAD", head)) if len(records) == 1]
+            note = f"one seed in {' and in '.join(single)}: judged by the tolerance alone" if single else None
+            yield replace(one, verdict=verdict, p_value=p_value, note=note)
+
+
+def _missing(metric: str, records: Sequence[Record], side: str) -> str | None:
+    for record in records:
+        if metric not in record.metrics:
+            reason = record.not_supported.get(metric, "not measured")
+            return f"absent at seed {record.seed} of {side}: {reason}"
+    return None
+
+
+def _diverged(metric: str, records: Sequence[Record], side: str) -> str | None:
+    for record in records:
+        measured = record.metrics[metric]
+        if measured.value is None:
+            return f"no finite value at seed {record.seed} of {side}: {measured.reason or 'no reason given'}"
+    return None
+
+
+def _sample(metric: str, records: Sequence[Record]) -> Sample | None:
+    """None if a value is not finite."""
+    values = [value for record in records if (value := record.metrics[metric].value) is not None]
+    return sample_of(values) if len(values) == len(records) else None

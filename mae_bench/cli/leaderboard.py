@@ -1,0 +1,136 @@
+"""The verb that shows boards, leaderboard: parse, call, print. Imports click alone until it is called."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mae_bench.foundation.errors import UsageError
+
+if TYPE_CHECKING:
+    from mae_bench.boards.aggregate import Board
+    from mae_bench.planning.task import Task
+    from mae_bench.records.store import Store
+
+
+@click.command()
+@click.option(
+    "--results",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder whose records are shown.  [default: leaderboard/results]",
+)
+@click.option("-t", "--tasks", help="Show these tasks alone; all that have a name, unless given.")
+@click.option("--preset", help="Show this preset alone.")
+@click.option(
+    "--layout",
+    metavar="SUITE",
+    help="Lay the records out in the tables of a suite, a name or the path of a TOML file, beside what was reported.",
+)
+@click.option("--markdown", is_flag=True, help="Print Markdown instead of tables for a terminal.")
+@click.option(
+    "--html",
+    "site",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write a static site there, to be opened from DIR/index.html, and print nothing but its address.",
+)
+def leaderboard(
+    *,
+    results: Path | None,
+    tasks: str | None,
+    preset: str | None,
+    layout: str | None,
+    markdown: bool,
+    site: Path | None,
+) -> None:
+    """Show the boards: one table a (task, preset), with the rows that others reported beneath."""
+    from mae_bench.boards.aggregate import boards
+    from mae_bench.planning.registry import known_tasks, resolve_tasks
+    from mae_bench.records.store import Store
+
+    if markdown and site:
+        raise UsageError("--markdown and --html exclude each other; give one of the two.")
+    results = results or Path("leaderboard/results")
+    if layout:
+        if tasks or site:
+            raise UsageError("--layout prints the tables of its suite alone; leave out --tasks and --html.")
+        _print_suite_tables(layout, Store(results), preset, markdown)
+        return
+
+    known = resolve_tasks(tasks) if tasks else known_tasks()
+    names = {task.name for task in known}
+    records = [record for record in Store(results).records() if not tasks or record.task.name in names]
+    shown = _at_preset(boards(records, known), known, preset)
+    if not any(board.rows or board.unranked for board in shown):
+        click.echo(
+            f"no record under {results} fits; give another folder with --results, or fill it by submit.", err=True
+        )
+    if site:
+        _write_site(site, shown, known, results)
+    else:
+        _print_boards(shown, known, results, markdown)
+
+
+def _at_preset(found: "Sequence[Board]", tasks: "Sequence[Task]", preset: str | None) -> "Sequence[Board]":
+    """Those of `found` at this preset, None for all. UsageError for a preset that no task and no board has.
+
+    Chosen from boards and not from records, so that no task that was measured at another preset alone has a board
+    which says that nothing has been measured.
+    """
+    from mae_bench.planning.names import did_you_mean
+
+    if preset is None:
+        return found
+    presets = {name for task in tasks for name in task.presets} | {board.preset for board in found}
+    if preset not in presets:
+        raise UsageError(f"there is no preset {preset!r}{did_you_mean(preset, presets, 'presets')}")
+    return [board for board in found if board.preset == preset]
+
+
+def _print_suite_tables(name: str, store: "Store", preset: str | None, markdown: bool) -> None:
+    from mae_bench.planning.suites import load_suite
+    from mae_bench.report.suite_tables import SUITE_LEGEND, lay_out_suite
+
+    suite = load_suite(name)
+    if not suite.tables:
+        raise UsageError(f"suite {name} has no tables to lay records out in; add [[tables]] to its file.")
+    layouts = lay_out_suite(suite, store.records(), preset)
+    if markdown:
+        from mae_bench.report.markdown import escape, render_layout
+
+        click.echo("\n".join([f"{escape(SUITE_LEGEND)}\n", *map(render_layout, layouts)]), nl=False)
+        return
+    from rich.console import Console
+
+    from mae_bench.report.terminal import print_layout
+
+    console = Console(file=sys.stdout)
+    for layout in layouts:
+        print_layout(layout, console)
+    click.echo(SUITE_LEGEND)
+
+
+def _write_site(site: Path, shown: "Sequence[Board]", tasks: "Sequence[Task]", results: Path) -> None:
+    from mae_bench.report.html.site import write_site
+    from mae_bench.review.badges import read_badges
+
+    click.echo(write_site(site, shown, read_badges(results, tasks), results))
+
+
+def _print_boards(shown: "Sequence[Board]", tasks: "Sequence[Task]", results: Path, markdown: bool) -> None:
+    """Print boards of records that come from the folder `results`."""
+    from mae_bench.review.badges import read_verified
+
+    badges = read_verified(results, tasks)
+    if markdown:
+        from mae_bench.report.markdown import render_boards
+
+        click.echo(render_boards(shown, badges), nl=False)
+        return
+    from rich.console import Console
+
+    from mae_bench.report.terminal import print_boards
+
+    print_boards(shown, Console(file=sys.stdout), badges)

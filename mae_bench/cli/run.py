@@ -1,0 +1,150 @@
+"""The verb that trains and scores models, run: parse, call, print. Imports click alone until it is called."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import click
+from click.core import ParameterSource
+
+from mae_bench.cli.shared import (
+    OVERWRITE_OPTION,
+    ExecutorOptions,
+    output_option,
+    run_and_report,
+    takes_executor,
+    takes_job_settings,
+)
+from mae_bench.executors import OverwriteStrategy
+from mae_bench.foundation.errors import UsageError
+from mae_bench.job.settings import JobSettings
+
+if TYPE_CHECKING:
+    from mae_bench.executors import Executor
+    from mae_bench.planning.plan import Job
+    from mae_bench.records.store import Store
+
+
+def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, ...]:
+    """Seeds of "0,1,2", "0-4" or both together; each fits the 64 bits of a record's numbers."""
+    from mae_bench.foundation.text import quoted
+    from mae_bench.foundation.untrusted import LARGEST_INTEGER
+
+    seeds: list[int] = []
+    for item in text.split(","):
+        match = re.fullmatch(r"(\d{1,19})(?:-(\d{1,19}))?", item.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if not first <= last <= LARGEST_INTEGER:
+            raise click.BadParameter(
+                f"{quoted(repr(text))} is not a list of seeds from 0 to {LARGEST_INTEGER}; write for example 0,1,2 or "
+                "0-4."
+            )
+        seeds.extend(range(first, last + 1))
+    return tuple(seeds)
+
+
+@click.command()
+@click.option(
+    "-m",
+    "--models",
+    default="mae,vlae,resnet_vae",
+    show_default=True,
+    help="Names, package.module:Class or path/to/file.py, with parameters in brackets: mae[eta=2.0]; a list is a grid: "
+    "mae[eta=[0.5,1.0]].",
+)
+@click.option("-t", "--tasks", default="digits", show_default=True, help="Names, or paths of TOML files.")
+@click.option("--suite", metavar="SUITE", help="In place of --models and --tasks: a name or the path of a TOML file.")
+@click.option("--preset", default="small", show_default=True, help="smoke (seconds), small (a laptop), paper (a GPU).")
+@click.option("--seeds", default="0", show_default=True, callback=_parse_seeds, help="For example 0,1,2 or 0-4.")
+@takes_executor
+@output_option
+@click.option(
+    OVERWRITE_OPTION,
+    type=click.Choice(get_args(OverwriteStrategy)),
+    default="only-missing",
+    show_default=True,
+    help="only-missing: run what has no complete record, and continue partial ones. always: run everything anew; "
+    "if such a run is interrupted, resume it with the command that it prints, which lacks this option. "
+    "never: keep every record there is, even a partial one.",
+)
+@click.option("-n", "--dry-run", is_flag=True, help="Show the jobs and which of them have a record; train nothing.")
+@click.option("--exit-on-error", is_flag=True, help="Stop at the first failed job.")
+@takes_job_settings
+@click.pass_context
+def run(
+    context: click.Context,
+    *,
+    models: str,
+    tasks: str,
+    suite: str | None,
+    preset: str,
+    seeds: tuple[int, ...],
+    where: ExecutorOptions,
+    output_dir: Path,
+    overwrite_strategy: OverwriteStrategy,
+    dry_run: bool,
+    exit_on_error: bool,
+    settings: JobSettings,
+) -> None:
+    """Train and score models on tasks.
+
+    Every (model, task, seed) is one job and leaves one record in the store. A job that was interrupted resumes from its
+    last checkpoint when the same command is given again.
+    """
+    from mae_bench.job.trained import check_models
+    from mae_bench.records.store import Store
+
+    jobs = _plan_jobs(context, models=models, tasks=tasks, suite=suite, preset=preset, seeds=seeds)
+    store = Store(output_dir)
+    check_models(jobs)
+    if dry_run:
+        _print_matrix(jobs, store, overwrite_strategy)
+        return
+    executor = where.executor()
+    if settings.compile:
+        _check_compiler(executor)
+    run_and_report(context, jobs, store, executor, settings, overwrite=overwrite_strategy, exit_on_error=exit_on_error)
+
+
+def _check_compiler(executor: "Executor") -> None:
+    """UsageError where this process cannot compile; others find it out as their first job begins."""
+    from mae_bench.executors.local import InProcess
+    from mae_bench.job.compilation import check_compiler
+
+    if isinstance(executor, InProcess):
+        check_compiler(executor.device)
+
+
+def _plan_jobs(
+    context: click.Context, *, models: str, tasks: str, suite: str | None, preset: str, seeds: Sequence[int]
+) -> "list[Job]":
+    """The jobs of a suite, or of models and tasks. UsageError for a wrong name, and for both together."""
+    if suite is None:
+        from mae_bench.planning.plan import plan
+        from mae_bench.planning.registry import resolve_models, resolve_tasks
+
+        return plan(resolve_models(models), resolve_tasks(tasks), preset, seeds)
+    from mae_bench.planning.suites import load_suite, plan_suite
+
+    def given(option: str) -> bool:
+        return context.get_parameter_source(option) is not ParameterSource.DEFAULT
+
+    if given("models") or given("tasks"):
+        raise UsageError("--suite brings its own models and tasks; leave out --models and --tasks.")
+    return plan_suite(load_suite(suite), preset, seeds if given("seeds") else None)
+
+
+def _print_matrix(jobs: "Sequence[Job]", store: "Store", strategy: OverwriteStrategy) -> None:
+    """Every job with the state of its record, how many would run, and how long that may take."""
+    from mae_bench.executors.run import kept_record
+    from mae_bench.records.estimate import describe_estimate
+
+    for job in jobs:
+        record = store.find(job)
+        state = "missing" if record is None else "done" if record.training.status == "complete" else "partial"
+        click.echo(f"{state:8}{job.title}")
+    to_run = [job for job in jobs if kept_record(store, job, strategy) is None]
+    if to_run:
+        click.echo(describe_estimate(to_run, store))
+    click.echo(f"{len(jobs)} jobs, of which {len(to_run)} would run; nothing was trained")

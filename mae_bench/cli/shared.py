@@ -1,0 +1,242 @@
+"""What the verbs share: options, the choice of an executor, a run with its display, and its summary.
+
+Imports click alone until a verb is called.
+"""
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import reduce, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from mae_bench.executors import OverwriteStrategy
+from mae_bench.foundation.errors import UsageError
+from mae_bench.job.settings import JobSettings
+
+if TYPE_CHECKING:
+    from mae_bench.executors import Executor
+    from mae_bench.executors.run import RunSummary
+    from mae_bench.planning.plan import Job
+    from mae_bench.planning.task import Task
+    from mae_bench.records.store import Store
+
+ARGUMENTS = "mae_bench.arguments"
+"""The command line, in the context's `meta`."""
+OVERWRITE_OPTION = "--overwrite-strategy"
+SECONDS_TO_END = 9.5
+"""From a signal to the end of this process; those of the jobs take `interruption.GRACE_SECONDS` of them."""
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+model_files_option = click.option(
+    "--model-file",
+    "model_files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The adapter file of models that are neither built in nor installed; may be repeated.",
+)
+tasks_option = click.option(
+    "-t", "--tasks", help="Paths of TOML files, or names: tasks to know beside those that have a name."
+)
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="auto (CUDA if there is a GPU), cpu, cuda, cuda:1."
+)
+output_option = click.option(
+    "-o",
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="results",
+    show_default=True,
+    help="The store: records and checkpoints.",
+)
+_EXECUTOR_OPTIONS = (
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help="auto (CUDA if there is a GPU), cpu, cuda, cuda:1; several, as in cuda:0,cuda:1, have a process each.",
+    ),
+    click.option(
+        "-j",
+        "--jobs",
+        "slots",
+        type=click.IntRange(min=1),
+        help="Run so many jobs at a time, each in a process of its own, over the devices in turn.  [default: one, in "
+        "this process]",
+    ),
+    click.option(
+        "--executor",
+        "executor_name",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="local: this machine. ray: a Ray cluster.",
+    ),
+    click.option("--address", help="Of the Ray cluster.  [default: RAY_ADDRESS, or this machine alone]"),
+    click.option(
+        "--gpus-per-job",
+        type=click.FloatRange(min=0),
+        help="On Ray; 0.25 puts four jobs on a GPU.  [default: 1 where the cluster has any]",
+    ),
+    click.option("--cpus-per-job", type=click.FloatRange(min=0, min_open=True), help="On Ray.  [default: 1]"),
+    click.option(
+        "--timeout",
+        "timeout_minutes",
+        metavar="MINUTES",
+        type=click.FloatRange(min=0, min_open=True),
+        help="The most a whole job may take, in a process of its own; one that takes longer is stopped and has failed.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ExecutorOptions:
+    """Where jobs are to run, as the command line says it."""
+
+    device: str
+    slots: int | None
+    executor_name: str
+    address: str | None
+    gpus_per_job: float | None
+    cpus_per_job: float | None
+    timeout_minutes: float | None
+
+    def executor(self) -> "Executor":
+        """UsageError for a device or a cluster that is not there, and for an option of another executor."""
+        if self.executor_name == "ray":
+            from mae_bench.executors.ray import connect
+
+            if self.slots is not None or self.device != "auto":
+                raise UsageError("--jobs and --device are for this machine; with --executor ray, give --gpus-per-job.")
+            return connect(self.address, self.gpus_per_job, self.cpus_per_job or 1.0, self.timeout_minutes)
+        from mae_bench.executors.local import InProcess, choose_device
+        from mae_bench.executors.slots import Slots, plan_slots
+
+        if (self.address, self.gpus_per_job, self.cpus_per_job) != (None, None, None):
+            raise UsageError("--address, --gpus-per-job and --cpus-per-job are for a Ray cluster; add --executor ray.")
+        if "," not in self.device and self.slots is None and self.timeout_minutes is None:
+            return InProcess(choose_device(self.device))
+        several = "," in self.device or self.slots is not None
+        return Slots(plan_slots(self.device, self.slots if several else 1), self.timeout_minutes)
+
+
+def takes_executor(function: Function) -> Function:
+    """A verb with the options of `ExecutorOptions`, which it gets as its argument `where`."""
+    return _gathering("where", ExecutorOptions, _EXECUTOR_OPTIONS)(function)
+
+
+def takes_job_settings(function: Function) -> Function:
+    """A verb with an option for every field of `JobSettings`, which it gets as its argument `settings`."""
+    options = []
+    for one in fields(JobSettings):
+        switch = isinstance(one.default, bool)
+        above_zero = one.metadata["above_zero"]
+        options.append(
+            click.option(
+                f"--{one.name.replace('_', '-')}",
+                one.name,
+                default=one.default,
+                is_flag=switch,
+                type=None if switch else click.FloatRange(min=0, min_open=above_zero),
+                show_default=not switch and one.default is not None,
+                help=one.metadata["help"],
+            )
+        )
+    return _gathering("settings", JobSettings, options)(function)
+
+
+def _gathering(name: str, kind: type[Any], options: Sequence[Callable[[Any], Any]]) -> Callable[[Function], Function]:
+    """Adds `options` to a verb, and hands their values over as one `kind` in the argument `name`."""
+
+    def decorate(function: Function) -> Function:
+        @wraps(function)
+        def call(*arguments: Any, **values: Any) -> Any:
+            gathered = kind(**{one.name: values.pop(one.name) for one in fields(kind)})
+            return function(*arguments, **values, **{name: gathered})
+
+        decorated: Any = reduce(lambda inner, option: option(inner), reversed(options), call)
+        return cast(Function, decorated)
+
+    return decorate
+
+
+def tasks_to_judge_by(given: str | None) -> list["Task"]:
+    """The tasks of --tasks, and of those that have a name all that are called otherwise."""
+    from mae_bench.planning.registry import known_tasks, resolve_tasks
+
+    tasks = resolve_tasks(given) if given else []
+    return [*tasks, *(task for task in known_tasks() if task.name not in {own.name for own in tasks})]
+
+
+def run_and_report(
+    context: click.Context,
+    jobs: "Sequence[Job]",
+    store: "Store",
+    executor: "Executor",
+    settings: JobSettings,
+    *,
+    overwrite: OverwriteStrategy = "only-missing",
+    exit_on_error: bool = False,
+) -> None:
+    """Run `jobs`, show how they get on, then their boards and what became of them; end with the status of the run."""
+    from mae_bench.executors.local import InProcess
+    from mae_bench.executors.run import run_jobs
+    from mae_bench.foundation import interruption
+    from mae_bench.report.jobs import jobs_display
+    from mae_bench.report.progress import run_display
+
+    one_process = isinstance(executor, InProcess)
+    display = run_display(len(jobs), sys.stderr) if one_process else jobs_display(jobs, store, sys.stderr)
+    command = command_that_goes_on(context.meta[ARGUMENTS], overwrite)
+    advice = f"interrupted; this goes on from the last checkpoints:\n  {command}\n"
+    try:
+        with interruption.stops_on_signals(SECONDS_TO_END, advice), display as report:
+            summary = run_jobs(
+                jobs, store, executor, settings, overwrite=overwrite, exit_on_error=exit_on_error, report=report
+            )
+    except KeyboardInterrupt as error:
+        click.echo(advice, err=True, nl=False)
+        context.exit(getattr(error, "exit_status", 130))
+    try:
+        _print_boards(store, jobs)
+    finally:
+        _print_summary(summary, command, overwrite)
+    context.exit(1 if summary.failed else 0)
+
+
+def command_that_goes_on(arguments: "Sequence[str]", strategy: OverwriteStrategy) -> str:
+    """The command of a run with those arguments, without the option by which it would begin everything anew."""
+    command = ["mae-bench"]
+    words = iter(arguments)
+    for word in words:
+        if strategy == "always" and word.partition("=")[0] == OVERWRITE_OPTION:
+            if word == OVERWRITE_OPTION:
+                next(words, None)  # its value
+        else:
+            command.append(word)
+    return shlex.join(command)
+
+
+def _print_boards(store: "Store", jobs: "Sequence[Job]") -> None:
+    """The boards of the tasks of these jobs at their presets."""
+    from rich.console import Console
+
+    from mae_bench.boards.aggregate import boards
+    from mae_bench.report.terminal import print_boards
+
+    tasks = {job.task.name: job.task for job in jobs}
+    places = {(job.task.name, job.preset) for job in jobs}
+    found = boards(store.records(), list(tasks.values()))
+    print_boards([board for board in found if (board.task, board.preset) in places], Console(file=sys.stdout))
+
+
+def _print_summary(summary: "RunSummary", command: str, strategy: OverwriteStrategy) -> None:
+    """What failed and why, the counts, and the command that retries: the last lines of a run."""
+    for job, sentence in summary.failed:
+        click.echo(f"failed: {job.title}: {sentence}")
+    click.echo(f"{len(summary.done)} done, {len(summary.cached)} cached, {len(summary.failed)} failed")
+    if summary.failed or (summary.partial and strategy != "never"):
+        click.echo(f"to run the failed and go on with the partial ones:\n  {command}")

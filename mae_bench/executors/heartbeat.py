@@ -1,0 +1,73 @@
+"""The heartbeat of a job: the process that runs it keeps its progress file up to date. Does not import torch."""
+
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from mae_bench.foundation.atomic import write_atomically
+from mae_bench.foundation.untrusted import LONGEST_TEXT
+from mae_bench.planning.plan import Job
+from mae_bench.records.progress import PROGRESS_FILE, JobProgress, State
+
+HEARTBEAT_SECONDS = 2.0
+
+
+class Heartbeat:
+    """Keeps the file of one job, from a thread of its own: a job that computes for long within one call still lives.
+
+    A file that cannot be written is no reason to end a job; its next checkpoint or record will say so if it is one.
+    """
+
+    def __init__(self, working_directory: Path, job: Job, device: str) -> None:
+        now = time.time()
+        self._path = working_directory / PROGRESS_FILE
+        self._progress = JobProgress(
+            key=job.key,
+            title=job.title,
+            state="running",
+            device=device,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started=now,
+            updated=now,
+        )
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._write()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._progress.state == "running":
+            self.end("stopped")
+
+    def progress(self, stage: str, done: int, total: int, note: str) -> None:
+        """The `mae_bench.adapter.Progress` of the job: cheap, since the thread does the writing."""
+        before = self._progress
+        new = (stage, total) != (before.stage, before.total)
+        self._progress = before.model_copy(
+            update={"stage": stage, "done": done, "total": total, "note": note[:LONGEST_TEXT]}
+            | ({"stage_started": time.time(), "stage_from": done} if new else {})
+        )
+
+    def end(self, state: State, failure: str = "") -> None:
+        """The last word about the job."""
+        self._ended.set()
+        self._thread.join()
+        self._progress = self._progress.model_copy(update={"state": state, "failure": failure[:LONGEST_TEXT]})
+        self._write()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT_SECONDS):
+            self._write()
+
+    def _write(self) -> None:
+        progress = self._progress.model_copy(update={"updated": time.time()})
+        with suppress(OSError):
+            write_atomically(self._path, progress.model_dump_json(indent=1).encode())

@@ -1,0 +1,111 @@
+"""One job in this process: run, save the record, keep the books in its working directory."""
+
+import errno
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from mae_bench.adapter import Progress
+from mae_bench.executors import JobResult
+from mae_bench.executors.heartbeat import Heartbeat
+from mae_bench.executors.specification import MODEL_FOLDER
+from mae_bench.foundation.atomic import remove_abandoned
+from mae_bench.foundation.errors import MaeBenchError, describe
+from mae_bench.foundation.interruption import raise_if_requested
+from mae_bench.job.settings import JobSettings
+from mae_bench.job.shards import FOLDER, remove_finished_shards
+from mae_bench.planning.plan import Job
+from mae_bench.records.schema import Record
+
+TRACEBACK_FILE = "error.txt"
+"""In a job's working directory: the traceback of its unexpected exception, until the job succeeds."""
+_SUBFOLDERS = (FOLDER, MODEL_FOLDER)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+def run_job(
+    job: Job,
+    settings: JobSettings,
+    *,
+    working_directory: Path,
+    device: str,
+    place: str,
+    save: Callable[[Record], object],
+    progress: Progress | None = None,
+) -> JobResult:
+    """Run `job` from wherever its working directory stands, and `save` its record.
+
+    device: as torch calls it in this process; place: as a person calls it. progress: told what the progress file is.
+    Nothing but an interruption is raised: whatever fails becomes a sentence.
+    """
+    started = time.monotonic()
+    raise_if_requested()  # one that came too late for the job before
+    with Heartbeat(working_directory, job, place) as heartbeat:
+
+        def tell(stage: str, done: int, total: int, note: str) -> None:
+            heartbeat.progress(stage, done, total, note)
+            if progress is not None:
+                progress(stage, done, total, note)
+
+        outcome = _record_or_sentence(
+            job, settings, working_directory=working_directory, device=device, progress=tell, save=save
+        )
+        if isinstance(outcome, str):
+            heartbeat.end("failed", outcome)
+        else:
+            heartbeat.end("done")
+    return JobResult(job, outcome, time.monotonic() - started)
+
+
+def _record_or_sentence(
+    job: Job,
+    settings: JobSettings,
+    *,
+    working_directory: Path,
+    device: str,
+    progress: Progress,
+    save: Callable[[Record], object],
+) -> Record | str:
+    from mae_bench.job.execute import execute
+
+    try:
+        _remove_abandoned(working_directory)
+        record = execute(
+            job,
+            working_directory=working_directory,
+            device=device,
+            progress=progress,
+            settings=settings,
+        )
+        save(record)
+    except MaeBenchError as error:
+        return str(error)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return f"the store cannot be written to ({error.strerror}); make room and run it again, and it goes on."
+        return f"{describe(error)} ({_keep_traceback(error, working_directory / TRACEBACK_FILE)})"
+    remove_finished_shards(working_directory)
+    (working_directory / TRACEBACK_FILE).unlink(missing_ok=True)
+    return record
+
+
+def _remove_abandoned(working_directory: Path) -> None:
+    """The temporary files of killed processes, wherever a job writes; its record's lies beside its working directory.
+
+    One that cannot be removed, as another user's, is no reason for a job to fail.
+    """
+    for folder in (working_directory.parent, working_directory, *(working_directory / name for name in _SUBFOLDERS)):
+        with suppress(OSError):
+            remove_abandoned(folder)
+
+
+def _keep_traceback(error: Exception, path: Path) -> str:
+    """Write the traceback to `path` and say so, or say that it could not be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError:
+        return "its traceback could not be written"
+    return f"the traceback is in {path}"

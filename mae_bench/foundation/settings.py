@@ -1,0 +1,38 @@
+"""Settings that people write in TOML: read and validated, with one sentence about the first fault."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mae_bench.foundation.errors import UsageError
+
+Count = Annotated[int, Field(gt=0)]
+
+
+class Settings(BaseModel):
+    """The base of everything read from a TOML file: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """The content of a TOML file. UsageError if it cannot be read; what: "task" or "suite", for the message."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{what} file {path.name} cannot be read ({error}); give a TOML file.") from error
+
+
+def validated(settings: type[AnySettings], content: dict[str, Any], path: Path, what: str) -> AnySettings:
+    """`content` of the file at `path` as `settings`. UsageError names the file and its first fault."""
+    try:
+        return settings.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or f"the {what}"
+        raise UsageError(f"{what} file {path.name}: {where}: {first['msg']}; correct the file.") from error

@@ -1,0 +1,1 @@
+"""One job -> one record: training, evaluation, and what is kept between sessions."""

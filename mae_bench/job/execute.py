@@ -1,0 +1,211 @@
+"""One job -> one record: load, fit, evaluate. Reads as the protocol."""
+
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from mae_bench import ENGINE_VERSION
+from mae_bench.adapter import Adapter, Progress
+from mae_bench.data import DataSet, load_data
+from mae_bench.foundation.errors import MaeBenchError
+from mae_bench.foundation.interruption import raise_if_requested
+from mae_bench.foundation.seeding import derive_seed
+from mae_bench.foundation.untrusted import LONGEST_TEXT
+from mae_bench.job.allocator import keep_freed_memory
+from mae_bench.job.checkpoint import MODEL_FILE, TRAINING_FILE, load_checkpoint, save_checkpoint
+from mae_bench.job.environment import PeakMemory, describe_environment
+from mae_bench.job.settings import JobSettings
+from mae_bench.job.shards import FinishedShards, hash_weights
+from mae_bench.job.threads import own_threads
+from mae_bench.job.trained import build_model, load_model
+from mae_bench.job.training import TrainingContext
+from mae_bench.job.training_state import TrainingOutcome
+from mae_bench.metrics.catalogue import metric_kind
+from mae_bench.metrics.density import evaluate_density
+from mae_bench.metrics.outcome import DensityOutcome, Measurement
+from mae_bench.metrics.posterior import evaluate_posterior
+from mae_bench.metrics.probes import evaluate_probes
+from mae_bench.planning.plan import PRECISION, Job
+from mae_bench.planning.registry import check_code
+from mae_bench.records.schema import Record, seal
+
+
+def execute(
+    job: Job,
+    *,
+    working_directory: Path,
+    device: str,
+    progress: Progress,
+    settings: JobSettings = JobSettings(),  # noqa: B008 (frozen)
+) -> Record:
+    """Run `job` from wherever its checkpoint in `working_directory` stands, and return its record.
+
+    device: "cpu", "cuda", "cuda:0", ... A job of a trained model finds its weights there, as if it had trained them
+    (`mae_bench.executors.evaluations.copy_weights`). settings.compile counts for a training that begins here; a resumed
+    one goes on as it began. MaeBenchError if data, model or training fail.
+    """
+    check_code(job.model)
+    keep_freed_memory()
+    target = torch.device(device)
+    with own_threads(), torch.random.fork_rng([target] if target.type == "cuda" else []):
+        _use_full_float32()
+        memory = PeakMemory(target)
+        data = load_data(job.task, target, preset=job.preset)
+        context = TrainingContext(
+            job.task.protocol(job.preset).training,
+            seed=job.seed,
+            device=target,
+            checkpoint_directory=working_directory,
+            progress=progress,
+            job_settings=settings,
+        )
+        outcome = _fit(job, data, context)
+        raise_if_requested()  # a signal that came as training ended; its weights are saved
+        # What is scored is what the checkpoint holds, so that a resumed job cannot differ from an undisturbed one.
+        trained = load_model(job, working_directory / MODEL_FILE, target)
+        started = time.monotonic()
+        shards = FinishedShards(working_directory, _basis_of_scores(job, data, hash_weights(trained.weights), target))
+        with threadpool_limits(torch.get_num_threads()):  # scikit-learn's sums too have the threads of the training
+            scores = _score(job, trained.adapter, data, shards, progress)
+        return seal(
+            {
+                **_identity(job),
+                **scores,
+                "training": {**_training_section(outcome), "parameters": _parameter_count(trained.adapter)},
+                "clocks": {
+                    "training_seconds": round(outcome.seconds, 3),
+                    "evaluation_seconds": round(time.monotonic() - started + shards.earlier_seconds, 3),
+                },
+                "peak_memory_mib": memory.read(),
+                "hashes": {
+                    **data.hashes,
+                    "protocol": job.task.protocol_hash(job.preset),
+                    "adapter_source": job.model.code_hash,
+                },
+                "environment": describe_environment(target),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
+        )
+
+
+def _fit(job: Job, data: DataSet, context: TrainingContext) -> TrainingOutcome:
+    """Train, or take what an earlier session of this job trained. Leaves the weights in `MODEL_FILE`."""
+    directory = context.checkpoint_directory
+    fitted = load_checkpoint(directory / MODEL_FILE)
+    if fitted is not None and fitted[1]["status"] == "complete":
+        torch.set_num_threads(fitted[1]["threads"])
+        return TrainingOutcome(**fitted[1])
+    if job.trained is not None:
+        raise MaeBenchError(f"the weights of the trained model are not in {directory}; evaluate its checkpoint again.")
+    model = build_model(job, context.device)
+    started = time.monotonic()
+    torch.manual_seed(derive_seed(job.seed, "fit"))
+    model.fit(data.train, data.validation, context)
+    outcome = context.outcome or _own_fit_outcome(time.monotonic() - started)
+    save_checkpoint(directory / MODEL_FILE, model.state_dict(), asdict(outcome))
+    if outcome.status == "complete":
+        (directory / TRAINING_FILE).unlink(missing_ok=True)
+    return outcome
+
+
+def _own_fit_outcome(seconds: float) -> TrainingOutcome:
+    """The outcome for an adapter whose `fit` never called the default loop."""
+    return TrainingOutcome("complete", "the model's own fit", 0, 0, None, [], seconds, torch.get_num_threads())
+
+
+def _basis_of_scores(job: Job, data: DataSet, weights: str, device: torch.device) -> dict[str, Any]:
+    """All that decides the bits of a shard's scores; those of an earlier session count only if it is the same."""
+    return {
+        "engine_version": ENGINE_VERSION,
+        "adapter_source": job.model.code_hash,
+        "params": dict(job.model.params),
+        "weights": weights,
+        "density": job.task.protocol(job.preset).density.model_dump(mode="json"),
+        "task_seed": job.task.seed,
+        "seed": job.seed,
+        "data": data.hashes,
+        "torch": torch.__version__,
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _score(job: Job, model: Adapter, data: DataSet, shards: FinishedShards, progress: Progress) -> dict[str, Any]:
+    """Density, posterior geometry and probes, as the preset's protocol says."""
+    protocol, task_seed = job.task.protocol(job.preset), job.task.seed
+    density: DensityOutcome = evaluate_density(
+        model, data.test, protocol.density, task_seed=task_seed, seed=job.seed, progress=progress, finished=shards
+    )
+    outcomes = [
+        density,
+        evaluate_posterior(model, data.test, protocol.posterior),
+        evaluate_probes(model, data, protocol.probes, task_seed=task_seed, progress=progress),
+    ]
+    measurements = [measurement for outcome in outcomes for measurement in outcome.measurements]
+    return {
+        "metrics": {measurement.name: _metric(measurement) for measurement in measurements},
+        "not_supported": {
+            name: _shortened(reason) for outcome in outcomes for name, reason in outcome.not_supported.items()
+        },
+        "nll_by_samples": density.nll_by_samples,
+    }
+
+
+def _shortened(reason: str) -> str:
+    """What a model says, cut off where a record would have no room for it."""
+    return reason if len(reason) <= LONGEST_TEXT else f"{reason[: LONGEST_TEXT - 1]}…"
+
+
+def _metric(measurement: Measurement) -> dict[str, Any]:
+    kind = metric_kind(measurement.name)
+    return {
+        "value": measurement.value,
+        "stderr": measurement.stderr,
+        "n": measurement.n,
+        "unit": kind.unit,
+        "direction": kind.direction,
+        "draws": measurement.draws,
+        "reason": measurement.reason,
+    }
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    return {
+        **_place(job),
+        "trained": job.trained and _place(job.trained),
+        "model": {"name": job.model.name, "params": dict(job.model.params)},
+        "seed": job.seed,
+        "precision": PRECISION,
+        "engine_version": ENGINE_VERSION,
+    }
+
+
+def _place(job: Job) -> dict[str, Any]:
+    """What tells a job from others of the same model and seed."""
+    return {
+        "key": job.key,
+        "task": {"name": job.task.name, "version": job.task.version},
+        "preset": job.preset,
+        "protocol": job.task.resolved(job.preset),
+    }
+
+
+def _training_section(outcome: TrainingOutcome) -> dict[str, Any]:
+    section = asdict(outcome)
+    del section["seconds"], section["threads"]
+    return section
+
+
+def _parameter_count(model: Adapter) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _use_full_float32() -> None:
+    """No TF32: a published number is float32 throughout."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False

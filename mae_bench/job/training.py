@@ -1,0 +1,302 @@
+"""The default training loop: Adam, clipping, a Polyak average, rate halving, early stopping, checkpoints and resume.
+
+Everything that decides the result is either a function of the job's seed and the step, or lies in the checkpoint; a job
+that was killed at any moment and started again ends, on a CPU, in the same bits as one that was not.
+"""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mae_bench.adapter import Adapter, Images, Progress
+from mae_bench.foundation.errors import TrainingError, UsageError
+from mae_bench.foundation.interruption import deferred, raise_if_requested, requested
+from mae_bench.foundation.seeding import derive_seed, numpy_generator
+from mae_bench.job.checkpoint import TRAINING_FILE, load_checkpoint
+from mae_bench.job.compilation import compiled_loss
+from mae_bench.job.polyak import PolyakAverage
+from mae_bench.job.settings import JobSettings
+from mae_bench.job.training_state import TrainingOutcome, TrainingParts, TrainingState, restore_training, save_training
+from mae_bench.planning.task import TrainingSettings
+
+STEPS_BETWEEN_CHECKS = 20
+"""Losses are read from the device this often, so that a step does not wait for them."""
+EXPLOSION = 100.0
+"""A loss this many times the first one has exploded."""
+
+
+class TrainingContext:
+    """What `Adapter.fit` is given (`mae_bench.adapter.FitContext`); holds the outcome once the loop has run.
+
+    job_settings.max_minutes counts the minutes of training in this process. job_settings.compile is for a training that
+    begins here (`mae_bench.job.compilation`); one that is resumed goes on as it began.
+    """
+
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        *,
+        seed: int,
+        device: torch.device,
+        checkpoint_directory: Path,
+        progress: Progress,
+        job_settings: JobSettings = JobSettings(),  # noqa: B008 (frozen)
+    ) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.device = device
+        self.generator = torch.Generator(device=device)
+        self.generator.manual_seed(derive_seed(seed, "training bits"))
+        self.checkpoint_directory = checkpoint_directory
+        self.progress = progress
+        self.job_settings = job_settings
+        self.outcome: TrainingOutcome | None = None
+
+    def train(self, adapter: Adapter, train: Images, validation: Images, **settings: Any) -> None:
+        """Train `adapter`, leave the weights of its best validation ELBO in it and the outcome in `self.outcome`.
+
+        settings: fields of `TrainingSettings` that replace the task's. TrainingError where a loss is not finite or
+        explodes, UsageError for an unknown setting.
+        """
+        if unknown := set(settings) - set(TrainingSettings.model_fields):
+            known = ", ".join(TrainingSettings.model_fields)
+            raise UsageError(f"training has no setting {sorted(unknown)[0]!r}; the settings are {known}.")
+        merged = TrainingSettings.model_validate({**self.settings.model_dump(), **settings})
+        with deferred():  # a signal is met between two steps, after a checkpoint
+            self.outcome = TrainingLoop(self, merged, adapter, train, validation).run()
+
+
+class TrainingLoop:
+    """One training: `run` goes from wherever the checkpoint stands to the end."""
+
+    def __init__(
+        self, context: TrainingContext, settings: TrainingSettings, adapter: Adapter, train: Images, validation: Images
+    ) -> None:
+        self.context, self.settings = context, settings
+        self.adapter, self.train, self.validation = adapter, train, validation
+        self.path = context.checkpoint_directory / TRAINING_FILE
+        self.batches = max(1, len(train) // settings.batch_size)
+        self.state = TrainingState(
+            settings.learning_rate, threads=torch.get_num_threads(), compiled=context.job_settings.compile
+        )
+        self.unread: list[tuple[Tensor, dict[str, Tensor]]] = []
+        self.best: dict[str, Tensor] = {}
+        torch.manual_seed(derive_seed(context.seed, "training"))
+        checkpoint = load_checkpoint(self.path, context.device)
+        if checkpoint is None:
+            self._initialise()
+        self.average = PolyakAverage(adapter, settings.polyak_decay)
+        self.optimiser = self._fresh_optimiser()
+        if checkpoint is not None:
+            self.state, self.best = restore_training(*checkpoint, self._parts())
+        self.loss = compiled_loss(adapter, context.device) if self.state.compiled else adapter.loss
+        self.started = self.saved_at = time.monotonic()
+        self.seconds_before = self.state.seconds
+
+    def run(self) -> TrainingOutcome:
+        """Epochs until the rate has been halved out, the epochs are spent, or the time is."""
+        reason = self._reason_to_end()
+        if self.state.compiled:
+            self._tell("compiling the first step")
+        while reason is None:
+            if not self._run_epoch():
+                return self._cut_short()
+            self._end_epoch()
+            reason = self._reason_to_end()
+            if reason is None:
+                self._save_if_due()
+        self.adapter.load_state_dict(self.best)
+        return self._outcome("complete", reason)
+
+    # -- one epoch ----------------------------------------------------------------------------------------------------
+
+    def _run_epoch(self) -> bool:
+        """The rest of the epoch that runs; False where the time ran out."""
+        order = numpy_generator(self.context.seed, "order", self.state.epoch).permutation(len(self.train))
+        indices = torch.from_numpy(order).to(self.context.device)
+        self.adapter.train()
+        while self.state.batch < self.batches:
+            start = self.state.batch * self.settings.batch_size
+            self._step(self.train.batch(indices[start : start + self.settings.batch_size], self.context.generator))
+            self.state.batch += 1
+            if self.state.step % STEPS_BETWEEN_CHECKS == 0 or self.state.batch == self.batches:
+                self._read_losses()
+            self._tell(self._note())
+            if self._out_of_time():
+                return False
+            self._save_if_due()
+        return True
+
+    def _step(self, x: Tensor) -> None:
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self.loss(x)
+        loss.total.backward()
+        torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), self.settings.gradient_clip)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.state.learning_rate
+        self.optimiser.step()
+        self.average.update(first=self.state.step == 0)
+        self.state.learning_rate *= self.settings.learning_rate_decay
+        self.state.step += 1
+        self.unread.append((loss.total.detach(), {name: term.detach() for name, term in loss.terms.items()}))
+
+    def _read_losses(self) -> None:
+        """Bring the losses since the last reading to the host, add them to the epoch's sums, stop at a bad one."""
+        if not self.unread:
+            return
+        names = ["loss", *self.unread[0][1]]
+        rows = torch.stack([torch.stack([total, *terms.values()]) for total, terms in self.unread]).double().tolist()
+        first_step = self.state.step - len(rows) + 1
+        self.unread.clear()
+        for offset, row in enumerate(rows):
+            self._check(first_step + offset, dict(zip(names, row, strict=True)))
+            for name, value in zip(names, row, strict=True):
+                self.state.sums[name] = self.state.sums.get(name, 0.0) + value
+
+    def _check(self, step: int, losses: dict[str, float]) -> None:
+        """TrainingError that names the step, the term and the last good checkpoint."""
+        if self.state.first_loss is None:
+            self.state.first_loss = losses["loss"]
+        limit = EXPLOSION * max(1.0, abs(self.state.first_loss))
+        terms = [*(name for name in losses if name != "loss"), "loss"]
+        bad = next((name for name in terms if not abs(losses[name]) <= limit), None)
+        if bad is None:
+            return
+        explosion = f"exceeds {limit:.4g}, {EXPLOSION:g} times the first loss,"
+        what = explosion if math.isfinite(losses[bad]) else "is not finite"
+        good = f"the last good checkpoint is {self.path}" if self.path.exists() else "there is no checkpoint yet"
+        raise TrainingError(
+            f"training stopped at step {step}: {bad} {what} at {losses[bad]:.4g}; {good}; "
+            "lower the learning rate or mend the model."
+        )
+
+    # -- between epochs -----------------------------------------------------------------------------------------------
+
+    def _end_epoch(self) -> None:
+        """Validate the Polyak average, keep it where it is the best, halve the rate where patience is out."""
+        state = self.state
+        value = self.validation_negative_elbo()
+        state.epoch, state.batch = state.epoch + 1, 0
+        means = {name: total / self.batches for name, total in state.sums.items()}
+        state.sums = {}
+        state.curve.append(
+            {
+                "epoch": state.epoch,
+                "step": state.step,
+                "learning_rate": state.learning_rate,
+                "train": means,
+                "validation_negative_elbo": value,
+            }
+        )
+        if state.best_validation is None or value < state.best_validation:
+            state.best_validation, state.best_epoch, state.epochs_without_gain = value, state.epoch, 0
+            self.best = {name: tensor.clone() for name, tensor in self.average.adapter.state_dict().items()}
+            return
+        state.epochs_without_gain += 1
+        if state.epochs_without_gain == self.settings.patience:
+            state.halvings, state.epochs_without_gain = state.halvings + 1, 0
+            state.learning_rate /= 2
+            self.optimiser = self._fresh_optimiser()
+
+    @torch.no_grad()
+    def validation_negative_elbo(self) -> float:
+        """Of the Polyak average, nats an image: one posterior sample each, the same noise at every call."""
+        model = self.average.adapter.eval()
+        total = 0.0
+        devices = [self.context.device] if self.context.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(derive_seed(self.context.seed, "validation"))
+            everything = torch.arange(len(self.validation), device=self.context.device)
+            for indices in everything.split(self.settings.batch_size):
+                total -= float(model.importance_terms(self.validation.batch(indices), 1).log_weights.double().sum())
+        value = total / len(self.validation)
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"training stopped after step {self.state.step}: the validation ELBO is not finite ({value}); "
+                "lower the learning rate or mend the model."
+            )
+        return value
+
+    def _reason_to_end(self) -> str | None:
+        state, settings = self.state, self.settings
+        if settings.halvings and state.halvings >= settings.halvings:
+            return f"no gain for {settings.patience} epochs after {settings.halvings - 1} halvings of the learning rate"
+        if state.epoch >= settings.max_epochs:
+            return f"all {settings.max_epochs} epochs done"
+        return None
+
+    def _cut_short(self) -> TrainingOutcome:
+        """Save where training stands, then leave in the adapter the better of the best average and the present one."""
+        self._save()
+        value = self.validation_negative_elbo()
+        if self.state.best_validation is None or value < self.state.best_validation:
+            self.best = self.average.adapter.state_dict()
+        self.adapter.load_state_dict(self.best)
+        return self._outcome(
+            "partial", f"cut short after {self.context.job_settings.max_minutes:g} minutes of training"
+        )
+
+    def _outcome(self, status: str, reason: str) -> TrainingOutcome:
+        state = self.state
+        return TrainingOutcome(
+            status,
+            reason,
+            state.epoch,
+            state.step,
+            state.best_epoch,
+            state.curve,
+            self._seconds(),
+            state.threads,
+            state.compiled,
+        )
+
+    # -- start, save, restore -----------------------------------------------------------------------------------------
+
+    def _initialise(self) -> None:
+        """Data-dependent initialisation, with images drawn from the training set by the job's seed."""
+        count = min(self.settings.initialisation_images, len(self.train))
+        chosen = numpy_generator(self.context.seed, "initialisation images").permutation(len(self.train))[:count]
+        x = self.train.batch(torch.from_numpy(chosen).to(self.context.device), self.context.generator)
+        self.adapter.initialise(x)
+
+    def _fresh_optimiser(self) -> torch.optim.Adam:
+        rate, betas = self.state.learning_rate, self.settings.adam_betas
+        return torch.optim.Adam(self.adapter.parameters(), lr=rate, betas=betas, fused=True)
+
+    def _save_if_due(self) -> None:
+        if requested() or time.monotonic() - self.saved_at > 60 * self.context.job_settings.checkpoint_minutes:
+            self._save()
+        raise_if_requested()
+
+    def _save(self) -> None:
+        self._read_losses()
+        self.state.seconds = self._seconds()
+        save_training(self.path, self.state, self._parts(), self.best)
+        self.saved_at = time.monotonic()
+
+    def _parts(self) -> TrainingParts:
+        return TrainingParts(self.adapter, self.average.adapter, self.optimiser, self.context.generator)
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.monotonic() - self.started
+
+    def _out_of_time(self) -> bool:
+        limit = self.context.job_settings.max_minutes
+        return limit is not None and time.monotonic() - self.started > 60 * limit
+
+    def _tell(self, note: str) -> None:
+        self.context.progress("training", self.state.step, self.settings.max_epochs * self.batches, note)
+
+    def _note(self) -> str:
+        state = self.state
+        done = max(1, state.batch - len(self.unread))
+        parts = [f"epoch {state.epoch + 1}/{self.settings.max_epochs}"]
+        if state.sums:
+            parts.append(f"loss {state.sums['loss'] / done:.2f}")
+        if state.best_validation is not None:
+            parts.append(f"best validation -ELBO {state.best_validation:.2f}")
+        return ", ".join(parts)

@@ -1,0 +1,102 @@
+"""Where a training stands and how it ended, and how that gets into a checkpoint and out again."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mae_bench.job.checkpoint import save_checkpoint, under_prefix, with_prefix
+
+
+@dataclass
+class TrainingState:
+    """Where a training stands, beside its tensors; kept in the checkpoint as JSON."""
+
+    learning_rate: float
+    epoch: int = 0
+    """Epochs completed."""
+    batch: int = 0
+    """Batches done of the epoch that runs."""
+    step: int = 0
+    halvings: int = 0
+    epochs_without_gain: int = 0
+    best_epoch: int | None = None
+    best_validation: float | None = None
+    first_loss: float | None = None
+    sums: dict[str, float] = field(default_factory=dict)
+    """Of each term over the batches of the epoch that runs."""
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    threads: int = 1
+    compiled: bool = False
+    """Whether its steps are compiled by torch.compile."""
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """How a training ended. status: "complete", or "partial" where its time ran out; reason: in words."""
+
+    status: str
+    reason: str
+    epochs: int
+    steps: int
+    best_epoch: int | None
+    curve: list[dict[str, Any]]
+    seconds: float
+    threads: int
+    compiled: bool = False
+
+
+class TrainingParts(NamedTuple):
+    """What training changes: model, Polyak average, optimiser and the generator of the training bits."""
+
+    adapter: nn.Module
+    average: nn.Module
+    optimiser: torch.optim.Optimizer
+    generator: torch.Generator
+
+
+def save_training(path: Path, state: TrainingState, parts: TrainingParts, best: dict[str, Tensor]) -> None:
+    """Write `state`, `parts`, the weights of the best average and torch's random states to `path`."""
+    moments = {
+        f"{index}/{name}": value
+        for index, entries in parts.optimiser.state_dict()["state"].items()
+        for name, value in entries.items()
+    }
+    random = {"cpu": torch.get_rng_state(), "bits": parts.generator.get_state()}
+    if parts.generator.device.type == "cuda":
+        random["cuda"] = torch.cuda.get_rng_state(parts.generator.device)
+    tensors = {
+        **with_prefix("weights", parts.adapter.state_dict()),
+        **with_prefix("average", parts.average.state_dict()),
+        **with_prefix("best", best),
+        **with_prefix("optimiser", moments),
+        **with_prefix("random", random),
+    }
+    save_checkpoint(path, tensors, asdict(state))
+
+
+def restore_training(
+    tensors: dict[str, Tensor], state: dict[str, Any], parts: TrainingParts
+) -> tuple[TrainingState, dict[str, Tensor]]:
+    """Put what `save_training` wrote back into `parts` and torch's random states; gives state and best weights.
+
+    The number of threads is set to the one that the training began with: it decides the last bits of sums.
+    """
+    restored = TrainingState(**state)
+    torch.set_num_threads(restored.threads)
+    parts.adapter.load_state_dict(under_prefix("weights", tensors))
+    parts.average.load_state_dict(under_prefix("average", tensors))
+    moments: dict[int, dict[str, Tensor]] = {}
+    for path, value in under_prefix("optimiser", tensors).items():
+        index, name = path.split("/")
+        moments.setdefault(int(index), {})[name] = value
+    parts.optimiser.load_state_dict({**parts.optimiser.state_dict(), "state": moments})
+    random = under_prefix("random", tensors)
+    torch.set_rng_state(random["cpu"].cpu())
+    parts.generator.set_state(random["bits"].cpu())
+    if "cuda" in random:
+        torch.cuda.set_rng_state(random["cuda"].cpu(), parts.generator.device)
+    return restored, under_prefix("best", tensors)

@@ -1,0 +1,1 @@
+"""Words -> jobs: how models, tasks and suites are written, found and checked. Nothing here imports torch."""

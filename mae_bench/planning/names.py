@@ -1,0 +1,130 @@
+"""How models are written on the command line: `mae`, `mae[eta=2.0]`, `mae[eta=[0.5,1.0]]`. Does not import torch."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import product
+from typing import Any
+
+from mae_bench.foundation.canonical import canonical_json
+from mae_bench.foundation.errors import UsageError
+
+MODEL_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
+"""What a model may be called: a record bears the name, and so does a folder of the store."""
+_OPENING, _CLOSING = "[{", "]}"
+_TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|["\[\]{},]', re.DOTALL)
+"""A whole JSON string, or one character that matters outside of strings."""
+
+
+@dataclass(frozen=True)
+class WrittenModel:
+    """One point of a grid: `base` is what stands before the brackets, `params` the single values inside them."""
+
+    base: str
+    params: dict[str, Any]
+
+
+def split_names(text: str) -> list[str]:
+    """The items of a comma-separated list; commas inside brackets or double quotes do not part them.
+
+    UsageError where a bracket or a quote is left open, and where an item is empty.
+    """
+    items, start, depth = [], 0, 0
+    for token in _TOKEN.finditer(text):
+        if token[0] == "," and depth == 0:
+            items.append(text[start : token.start()].strip())
+            start = token.end()
+        depth += (token[0] in _OPENING) - (token[0] in _CLOSING)
+        if depth < 0 or token[0] == '"':
+            raise _unpaired(text)
+    if depth:
+        raise _unpaired(text)
+    items.append(text[start:].strip())
+    if not all(items):
+        raise UsageError(f"{text!r} has an empty item between its commas; write for example mae,vlae.")
+    return items
+
+
+def _unpaired(text: str) -> UsageError:
+    return UsageError(f"{text!r} has a bracket or a quote without its partner; write for example mae[eta=2.0].")
+
+
+def parse_models(text: str) -> list[WrittenModel]:
+    """Every model of a comma-separated list, grids expanded in the order they are written."""
+    return [model for item in split_names(text) for model in _parse_model(item)]
+
+
+def _parse_model(item: str) -> list[WrittenModel]:
+    base, bracket, inside = item.partition("[")
+    if not bracket:
+        return [WrittenModel(base, {})]
+    if not base or not inside.endswith("]"):
+        raise UsageError(f"{item!r} is not a model; write a name and then its parameters, as in mae[eta=2.0].")
+    grid: dict[str, list[Any]] = {}
+    for assignment in split_names(inside[:-1]) if inside[:-1].strip() else []:
+        name, equals, value = (part.strip() for part in assignment.partition("="))
+        if not (name.isidentifier() and equals and value):
+            raise UsageError(f"{assignment!r} in {item!r} is not name=value; write for example mae[eta=2.0].")
+        if name in grid:
+            raise UsageError(f"{item!r} gives {name} twice; give a list, {name}=[...], to run several values.")
+        parsed = _parse_value(value)
+        grid[name] = parsed if isinstance(parsed, list) else [parsed]
+        if not grid[name]:
+            raise UsageError(
+                f"{item!r} gives {name} an empty list; a list holds the values to run, so give at least one."
+            )
+        _refuse_non_finite(item, name, grid[name])
+    return [WrittenModel(base, dict(zip(grid, point, strict=True))) for point in product(*grid.values())]
+
+
+def _parse_value(text: str) -> Any:
+    """JSON where it parses, otherwise the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _refuse_non_finite(item: str, name: str, values: list[Any]) -> None:
+    try:
+        canonical_json(values)
+    except ValueError as error:
+        raise UsageError(f"{item!r} gives {name} a number that is not finite; give a finite one.") from error
+
+
+def model_label(name: str, params: dict[str, Any]) -> str:
+    """A model's name with its parameters in brackets, bare where there are none.
+
+    Written so that `parse_models` reads the same values back: a list within a list, since a bare list is a grid, and
+    a string in quotes where it would otherwise be read as something else.
+    """
+    inside = ",".join(f"{key}={_write_value(value)}" for key, value in sorted(params.items()))
+    return f"{name}[{inside}]" if inside else name
+
+
+def run_title(task: str, preset: str, label: str, seed: int, trained_on: str | None = None) -> str:
+    """One line that names a run to a person; trained_on: where the model was trained, if not there."""
+    origin = f", trained on {trained_on}" if trained_on else ""
+    return f"{task} {preset} {label} seed {seed}{origin}"
+
+
+def _write_value(value: Any) -> str:
+    if isinstance(value, list):
+        return canonical_json([value])
+    bare = isinstance(value, str) and re.fullmatch(r"[\w.+/-]+", value) and _parse_value(value) == value
+    return str(value) if bare else canonical_json(value)
+
+
+def did_you_mean(wrong: str, known: Iterable[str], what: str) -> str:
+    """The end of a sentence about a wrong name: the nearest of `known` where one is near, and all of them.
+
+    >>> did_you_mean("mea", ["mae", "vlae"], "models")
+    '; did you mean mae or vlae? Known models: mae, vlae.'
+    """
+    names = sorted(known)
+    by_folded = {name.casefold(): name for name in names}
+    nearest = [by_folded[match] for match in get_close_matches(wrong.casefold(), by_folded, n=3, cutoff=0.5)]
+    question = f"; did you mean {' or '.join(nearest)}?" if nearest else "."
+    return f"{question} Known {what}: {', '.join(names) or 'none'}."

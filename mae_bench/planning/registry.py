@@ -1,0 +1,230 @@
+"""A name -> an adapter class or a task, wherever it lives: built in, in a file, in a module, in an installed package.
+
+Installed packages offer models and tasks under the entry points `mae_bench.models` (a class) and `mae_bench.tasks` (the
+path of a TOML file, or a function without arguments that returns it). Nothing is imported before it is asked for.
+"""
+
+import re
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mae_bench.foundation.content import content_folder
+from mae_bench.foundation.errors import UsageError, describe
+from mae_bench.planning.adapter_code import FILE, code_hash, load_class, load_object
+from mae_bench.planning.names import MODEL_NAME, did_you_mean, parse_models, split_names
+from mae_bench.planning.parameters import default_parameters, resolve_parameters
+from mae_bench.planning.plan import ModelReference
+from mae_bench.planning.task import Task, load_task
+
+if TYPE_CHECKING:
+    from mae_bench.adapter import Adapter, DataSpec
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A model or a task that has a name. file: where a built-in one lies; target: what an entry point names."""
+
+    name: str
+    origin: str
+    """ "built in" or "entry point of PACKAGE"."""
+    file: Path | None = None
+    target: str = ""
+
+    @property
+    def place(self) -> str:
+        """Who offers it and where it lies there: "built in, baselines/mae.py"."""
+        return f"{self.origin}, {self.target or Path(*self.file.parts[-2:] if self.file else ())}"
+
+
+@dataclass(frozen=True)
+class ModelListing:
+    """What `list models` shows. fault: why the model cannot be loaded, where it cannot."""
+
+    offer: Offer
+    description: str
+    params: dict[str, Any]
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class TaskListing:
+    """What `list tasks` shows. task: None where it cannot be read, and then `fault` says why."""
+
+    offer: Offer
+    task: Task | None
+    fault: str | None = None
+
+
+def resolve_models(text: str) -> list[ModelReference]:
+    """The models of a comma-separated list: grids expanded, defaults resolved, duplicates removed.
+
+    UsageError for a wrong name, code without one clear adapter, a wrong parameter, and two different models of one
+    name, which no board could tell apart.
+    """
+    references: dict[str, ModelReference] = {}
+    hashes: dict[str, str] = {}
+    for written in parse_models(text):
+        name, code, adapter_class = _find_model(written.base)
+        _check_name(name)
+        params = resolve_parameters(name, adapter_class, written.params)
+        reference = ModelReference(name, code, tuple(sorted(params.items())), code_hash(adapter_class))
+        if hashes.setdefault(name, reference.code_hash) != reference.code_hash:
+            raise UsageError(f"two different models are called {name}; rename one, so that boards tell them apart.")
+        references.setdefault(reference.label, reference)
+    return list(references.values())
+
+
+def resolve_tasks(text: str) -> list[Task]:
+    """The tasks of a comma-separated list of names and paths of TOML files, duplicates removed.
+
+    UsageError for a wrong name, a faulty file, and two different tasks of one name.
+    """
+    tasks: dict[str, Task] = {}
+    for name in split_names(text):
+        task = load_task(Path(name)) if name.endswith(".toml") else _load_task(_find_offer(name, "task"))
+        if tasks.setdefault(task.name, task) != task:
+            raise UsageError(f"two different tasks are called {task.name}; rename one, so that boards tell them apart.")
+    return list(tasks.values())
+
+
+def known_tasks() -> list[Task]:
+    """Every readable task that has a name, built-in ones first; where two share a name, the first."""
+    tasks: dict[str, Task] = {}
+    for listing in list_tasks():
+        if listing.task:
+            tasks.setdefault(listing.task.name, listing.task)
+    return list(tasks.values())
+
+
+def load_adapter_class(code: str) -> "type[Adapter]":
+    """The class of a `ModelReference.code`, or of any model as written without brackets; UsageError without one."""
+    return _find_model(code)[2]
+
+
+def find_named_model(name: str) -> tuple[str, str]:
+    """`ModelReference.code` and the code's hash of the model offered under `name`, built in or by an installed package.
+
+    Never a file or a module, whatever the name looks like. UsageError where there is no such offer.
+    """
+    offer = _find_offer(name, "model")
+    return offer.target or offer.name, code_hash(load_class(_code_of(offer)))
+
+
+def build_adapter(reference: ModelReference, data: "DataSpec", preset: str) -> "Adapter":
+    """Construct the model; UsageError names the model and what its constructor objected to."""
+    adapter_class = load_adapter_class(reference.code)
+    try:
+        return adapter_class(data, preset, **dict(reference.params))
+    except Exception as error:
+        raise UsageError(
+            f"model {reference.label} cannot be built for preset {preset} and images of shape {data.shape} "
+            f"({describe(error)}); give other parameters or mend the model."
+        ) from error
+
+
+def check_code(reference: ModelReference) -> None:
+    """UsageError where the model's code is another than it was when `reference` was made, and the key with it."""
+    if code_hash(load_adapter_class(reference.code)) != reference.code_hash:
+        raise UsageError(
+            f"the code of model {reference.name} is not the one that the run was planned with; install the same one "
+            "everywhere, or give the command again after a change."
+        )
+
+
+def list_models() -> list[ModelListing]:
+    """Every model that has a name, built-in ones first. Imports them all, and with them torch."""
+    return [_list_model(offer) for offer in _offers("model")]
+
+
+def list_tasks() -> list[TaskListing]:
+    """Every task that has a name, built-in ones first."""
+    return [_list_task(offer) for offer in _offers("task")]
+
+
+def _check_name(name: str) -> None:
+    """UsageError if a record could not bear the name, which is also that of a folder."""
+    if not re.fullmatch(MODEL_NAME, name):
+        raise UsageError(
+            f"a model cannot be called {name!r}; rename it with at most 64 ASCII letters, digits, '_', '.' and '-'."
+        )
+
+
+def _list_model(offer: Offer) -> ModelListing:
+    try:
+        adapter_class = load_class(_code_of(offer))
+        params = default_parameters(offer.name, adapter_class)
+    except UsageError as error:
+        return ModelListing(offer, "", {}, str(error))
+    paragraph = (adapter_class.__doc__ or "").strip().partition("\n\n")[0]
+    return ModelListing(offer, " ".join(paragraph.split()), params)
+
+
+def _list_task(offer: Offer) -> TaskListing:
+    try:
+        return TaskListing(offer, _load_task(offer))
+    except UsageError as error:
+        return TaskListing(offer, None, str(error))
+
+
+_Kind = Literal["model", "task"]
+_CONTENT: dict[_Kind, tuple[str, str]] = {"model": ("baselines", ".py"), "task": ("tasks", ".toml")}
+
+
+def _offers(kind: _Kind) -> list[Offer]:
+    folder, suffix = _CONTENT[kind]
+    built_in = [Offer(path.stem, "built in", file=path) for path in content_folder(folder).glob(f"*{suffix}")]
+    installed = {
+        Offer(point.name, f"entry point of {point.dist.name if point.dist else 'a package'}", target=point.value)
+        for point in entry_points(group=f"mae_bench.{kind}s")
+    }
+    return [*sorted(built_in, key=_name), *sorted(installed, key=_name)]
+
+
+def _name(offer: Offer) -> str:
+    return offer.name
+
+
+def _find_offer(name: str, kind: _Kind) -> Offer:
+    """The one offer of that name; UsageError where there is none, or where packages offer the same name."""
+    offers = _offers(kind)
+    found = [offer for offer in offers if offer.name == name]
+    if not found:
+        nearest = did_you_mean(name, {offer.name for offer in offers}, f"{kind}s")
+        raise UsageError(f"there is no {kind} {name!r}{nearest} The path of a {_CONTENT[kind][1]} file works too.")
+    if len(found) > 1:
+        places = " and ".join(offer.place for offer in found)
+        remedy = "write module:Class for the one you mean" if kind == "model" else "write the path of its file"
+        raise UsageError(f"the {kind} {name!r} is offered by several ({places}); {remedy}, or uninstall a package.")
+    return found[0]
+
+
+def _find_model(base: str) -> "tuple[str, str, type[Adapter]]":
+    """A model's name, its `ModelReference.code` and its class; one from a file or a module bears its class's name."""
+    if match := FILE.fullmatch(base):
+        path = str(Path(match["path"]).expanduser().resolve())
+        adapter_class = load_class(f"{path}:{match['name']}" if match["name"] else path)
+        return adapter_class.__name__, f"{path}:{adapter_class.__name__}", adapter_class
+    if ":" in base:
+        adapter_class = load_class(base)
+        return adapter_class.__name__, base, adapter_class
+    offer = _find_offer(base, "model")
+    return offer.name, offer.target or offer.name, load_class(_code_of(offer))
+
+
+def _code_of(offer: Offer) -> str:
+    return offer.target or str(offer.file)
+
+
+def _load_task(offer: Offer) -> Task:
+    if offer.file:
+        return load_task(offer.file)
+    loaded = load_object(offer.target, "task")
+    try:
+        path = Path(loaded() if callable(loaded) else loaded)
+    except Exception as error:
+        raise UsageError(
+            f"task {offer.name!r}, {offer.origin}, gives no path of a TOML file ({describe(error)}); mend that package."
+        ) from error
+    return load_task(path)

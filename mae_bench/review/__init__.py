@@ -1,0 +1,1 @@
+"""May these records be believed? Static checks, reruns, and the badges that follow from both."""

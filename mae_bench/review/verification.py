@@ -1,0 +1,201 @@
+"""What the badge "verified" stands on: the result of a rerun, in a small file beside its record. Imports no torch.
+
+`<key>.verification.json` says of one record, named by its hash, that its job was evaluated or trained again, where, and
+how far each number was off. Its own hash proves that it is whole, not that anybody ran anything: what it is worth
+depends on who put it on the board, so a submission's own verifications are never copied there.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from math import sqrt
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, model_validator
+
+from mae_bench.foundation.atomic import write_atomically
+from mae_bench.foundation.canonical import sha256_of
+from mae_bench.foundation.errors import RecordError
+from mae_bench.foundation.untrusted import load_untrusted
+from mae_bench.metrics.catalogue import MetricName
+from mae_bench.planning.task import Task
+from mae_bench.records.schema import Environment, Finite, Hash, Metric, Record, Section
+from mae_bench.records.sealed import check_seal
+from mae_bench.records.store import VERIFICATION_SUFFIX
+
+Date = Annotated[str, AfterValidator(lambda text: datetime.fromisoformat(text) and text)]
+"""UTC, ISO 8601."""
+How = Literal["re-evaluated from the checkpoint", "trained anew"]
+Badge = Literal["reported", "submitted", "verified"]
+BADGES: Mapping[Badge, str] = {
+    "reported": "Published elsewhere and cited; not measured with this harness.",
+    "submitted": "Measured with this harness by its submitter; files, hashes, protocol and plausibility were checked.",
+    "verified": "Every record of the row was also evaluated or trained again by a reviewer, and agreed.",
+}
+"""Each badge and what it says of a row of a board."""
+FAMILY = 3.0
+"""Standard deviations of the difference between two honest runs by which they may differ."""
+ROUNDING = 1e-4
+"""Relative, beyond a magnitude of 1: what float32 may come to on another processor from the same weights and draws."""
+REMEDY = "delete it, or write it anew with `mae-bench verify --rerun`"
+
+
+class ComparedMetric(Section):
+    """One metric of a record and of its rerun, in the metric's unit.
+
+    recorded, found: None where not finite. allowed: the largest difference that counts as none; None where there is
+    nothing to judge by, and then the two are shown and not judged.
+    """
+
+    recorded: Finite | None
+    found: Finite | None
+    difference: Finite | None
+    """found - recorded."""
+    allowed: Finite | None
+
+    @model_validator(mode="after")
+    def _difference_is_that_of_the_two(self) -> Self:
+        if self.difference != _difference(self.recorded, self.found):
+            raise ValueError("difference must be found - recorded")
+        return self
+
+    @property
+    def agrees(self) -> bool:
+        """Neither is finite, or both are and differ by no more than is allowed."""
+        if self.recorded is None or self.found is None:
+            return self.recorded is self.found
+        return self.allowed is None or abs(self.found - self.recorded) <= self.allowed
+
+
+class Verification(Section):
+    """A rerun of one record. `verification_hash` is taken over the canonical JSON of the rest."""
+
+    verification_version: Literal[1] = 1
+    record_hash: Hash
+    how: How
+    compared: dict[MetricName, ComparedMetric]
+    environment: Environment
+    """Where the rerun took place."""
+    created: Date
+    verification_hash: Hash
+
+    @property
+    def agrees(self) -> bool:
+        """Every metric agrees, and at least one was judged."""
+        judged = any(one.allowed is not None for one in self.compared.values())
+        return judged and all(one.agrees for one in self.compared.values())
+
+
+def compare_with_rerun(record: Record, rerun: Record, how: How, task: Task) -> Verification:
+    """Set the metrics of `record` against those of `rerun`, the same job run again as `how` says.
+
+    What one of the two lacks counts as not finite, so a metric that only one has does not agree. Of the two standard
+    errors the smaller counts, so that an invented one gives no room.
+    """
+    tolerances = task.tolerances.get(record.preset, {})
+    compared = {}
+    for name in sorted({*record.metrics, *rerun.metrics}):
+        old, new = record.metrics.get(name), rerun.metrics.get(name)
+        recorded, found = (None if metric is None else metric.value for metric in (old, new))
+        limits = [allowed_difference(metric, how, tolerances.get(name)) for metric in (old, new) if metric]
+        compared[name] = {
+            "recorded": recorded,
+            "found": found,
+            "difference": _difference(recorded, found),
+            "allowed": min((limit for limit in limits if limit is not None), default=None),
+        }
+    content = {
+        "verification_version": 1,
+        "record_hash": record.record_hash,
+        "how": how,
+        "compared": compared,
+        "environment": rerun.environment.model_dump(mode="json"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return Verification.model_validate({**content, "verification_hash": sha256_of(content)})
+
+
+def allowed_difference(metric: Metric, how: How, tolerance: float | None) -> float | None:
+    """The largest difference between the value of `metric` and that of an honest rerun; None where nothing tells.
+
+    Re-evaluated from the checkpoint: weights, test bits and draws are the same, and so are the numbers up to the last
+    digits. One standard error over test images leaves room for another processor, where a rounding may send K-Means
+    into another optimum, and is less than what the test images themselves leave open. What has no standard error, a
+    number of active units, must be equal.
+
+    Trained anew: rounding that differs between machines grows during training until the run is as good as one of
+    another seed. The difference of two seeds has the standard deviation sqrt(2) s, and the task's `tolerance` is at
+    least 3 s (`mae_bench.boards.compare`): sqrt(2) times it is allowed. Where no tolerance is known for the preset,
+    three standard errors of a difference, sqrt(2) stderr each, stand in for it; what has neither is not judged.
+    """
+    rounding = ROUNDING * max(1.0, abs(metric.value or 0.0))
+    if how == "re-evaluated from the checkpoint":
+        return (metric.stderr or 0.0) + rounding
+    if tolerance is not None:
+        return sqrt(2) * tolerance + rounding
+    return None if metric.stderr is None else FAMILY * sqrt(2) * metric.stderr + rounding
+
+
+def verification_path(record_path: Path) -> Path:
+    """Where the verification of the record at `record_path` lies: beside it."""
+    return record_path.with_name(f"{record_path.stem}{VERIFICATION_SUFFIX}")
+
+
+def verification_files(folder: Path) -> list[Path]:
+    """Every verification file anywhere under `folder`, sorted."""
+    return sorted(folder.rglob(f"*{VERIFICATION_SUFFIX}"))
+
+
+def write_verification(record_path: Path, verification: Verification) -> Path:
+    """Write `verification` beside the record at `record_path`, whole or not at all, and return its path."""
+    path = verification_path(record_path)
+    text = json.dumps(verification.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, f"{text}\n".encode())
+    return path
+
+
+def read_verification(path: Path) -> Verification:
+    """Read a verification that anybody may have written; RecordError is one sentence with file, fault and remedy."""
+    content = load_untrusted(path, "verification", REMEDY)
+    return check_seal(Verification, content, "verification_hash", what="verification", name=path.name, remedy=REMEDY)
+
+
+def verification_fault(path: Path, record: Record | None, task: Task | None) -> str | None:
+    """Why the file at `path` does not vouch for `record`, the record beside it, as a sentence; None where it does."""
+    try:
+        verification = read_verification(path)
+    except RecordError as error:
+        return str(error)
+    if record is None or task is None:
+        return f"verification {path.name} has no good record beside it; delete it, or mend the record."
+    if verification.record_hash != record.record_hash:
+        return f"verification {path.name} is of another record than the one beside it; {REMEDY}."
+    if not verification.agrees:
+        return f"verification {path.name} does not agree with its record; {REMEDY}."
+    if off := next(_contradictions(verification, record, task.tolerances.get(record.preset, {})), None):
+        return f"verification {path.name} is no verification of its record ({off}); {REMEDY}."
+    return None
+
+
+def badge(record_hashes: Iterable[str], verified: frozenset[str]) -> Badge:
+    """The badge of a row that was averaged over these records."""
+    return "verified" if set(record_hashes) <= verified else "submitted"
+
+
+def _difference(recorded: float | None, found: float | None) -> float | None:
+    return None if recorded is None or found is None else found - recorded
+
+
+def _contradictions(verification: Verification, record: Record, tolerances: Mapping[str, float]) -> Iterator[str]:
+    """Where the file says something else of the record than the record does, or allows more than the rule."""
+    if set(verification.compared) != set(record.metrics):
+        yield "it is not of the same metrics"
+        return
+    for name, one in verification.compared.items():
+        metric = record.metrics[name]
+        if one.recorded != metric.value:
+            yield f"{name} is recorded as {metric.value}, not {one.recorded}"
+        allowed = allowed_difference(metric, verification.how, tolerances.get(name))
+        if allowed is not None and (one.allowed is None or one.allowed > allowed):
+            yield f"it allows {name} more than {allowed:g}"

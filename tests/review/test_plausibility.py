@@ -1,0 +1,209 @@
+"""Impossible values: each kind, put into a record that is otherwise honest, is named; honest records pass."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mae_bench.foundation.content import content_folder
+from mae_bench.metrics.outcome import Measurement
+from mae_bench.planning.task import PRESETS, load_task
+from mae_bench.records.schema import Record, seal
+from mae_bench.review.plausibility import impossible_values
+
+SHIPPED = [load_task(path) for path in sorted(content_folder("tasks").glob("*.toml"))]
+HALF = math.sqrt(0.25 / 499)
+
+
+def faults_of(record, task, *changes):
+    """The faults of `record` after `changes`, each a path of keys and a value to put there (None: no metric)."""
+    content = json.loads(record.model_dump_json())
+    for *path, last, value in changes:
+        node = content
+        for key in path:
+            node = node[key]
+        if value is None and path[0] == "metrics" and len(path) == 1:
+            del node[last]
+        else:
+            node[last] = value
+    return impossible_values(seal(content), task)
+
+
+@pytest.mark.parametrize("task", SHIPPED, ids=lambda task: task.name)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_an_honest_record_has_no_fault(honest_record, task, preset):
+    assert impossible_values(honest_record(of=task, preset=preset), task) == []
+
+
+def test_a_measured_record_has_no_fault():
+    """The sample was written by a real run; its protocol is resolved from the record itself."""
+    sample = Record.model_validate_json(
+        (Path(__file__).parents[1] / "records" / "samples" / "schema_version_1.json").read_text()
+    )
+    (task,) = (task for task in SHIPPED if task.name == sample.task.name)
+    if task.protocol_hash(sample.preset) != sample.hashes.protocol:
+        pytest.skip("the sample is of an earlier protocol")
+    assert impossible_values(sample, task) == []
+
+
+def metric(name, **values):
+    return [("metrics", name, key, value) for key, value in values.items()]
+
+
+DENSITY = ("nll", "bits_per_dim", "negative_elbo", "reconstruction_error", "kl", "effective_sample_size")
+DIVERGED = [
+    change
+    for name in DENSITY
+    for change in metric(name, value=None, stderr=None, reason="3 of 500 images have a log-weight that is not finite")
+]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [*DIVERGED, ("nll_by_samples", {})],
+        [
+            *(("metrics", name, None) for name in DENSITY),
+            ("nll_by_samples", {}),
+            ("not_supported", dict.fromkeys(DENSITY, "it has no importance_terms")),
+        ],
+        metric("kl", value=-0.4) + metric("reconstruction_error", value=21.4),
+        metric("knn_all", value=1.0, stderr=0.0, draws=[1.0]),
+        metric("knn_100", value=0.0, stderr=0.0, draws=[0.0] * 5),
+        [("training", "epochs", 0), ("training", "steps", 0), ("training", "best_epoch", None)],
+        [
+            ("nll_by_samples", {"1": 20.0, "4": 20.0, "16": 20.0, "64": 20.0}),
+            *metric("negative_elbo", value=20.0),
+            *metric("reconstruction_error", value=20.0),
+            *metric("kl", value=0.0, stderr=0.0),
+        ],
+    ],
+    ids=["diverged", "no density", "KL below 0 by noise", "all right", "all wrong", "own fit", "exact likelihood"],
+)
+def test_what_is_rare_but_possible_has_no_fault(honest_record, digits_task, changes):
+    assert faults_of(honest_record(), digits_task, *changes) == []
+
+
+IMPOSSIBLE = {
+    "accuracy above 1": (metric("knn_100", value=1.02), "knn_100 is 1.02, outside of [0, 1]"),
+    "accuracy below 0": (metric("linear_all", value=-0.1), "linear_all is -0.1, outside of [0, 1]"),
+    "negative ELBO below NLL": (metric("negative_elbo", value=19.0), "negative_elbo is 19, below nll, 20"),
+    "NLL rises with K": ([("nll_by_samples", "16", 20.9)], "rises from 20.6667 at 4 samples to 20.9 at 16"),
+    "NLL is not that of K": (metric("nll", value=19.5), "nll is 19.5 and nll_by_samples at 64 is 20"),
+    "negative ELBO is not that of 1": (
+        metric("negative_elbo", value=23.0),
+        "negative_elbo is 23 and nll_by_samples at 1 is 21",
+    ),
+    "bits/dim is not NLL": (metric("bits_per_dim", value=0.3), "bits_per_dim is 0.3 and nll / (64 log 2) is 0.45"),
+    "parts do not add up": (metric("kl", value=5.0), "negative_elbo is 21 and reconstruction_error + kl is 22"),
+    "negative NLL": (metric("nll", value=-2.0), "nll is -2, outside of [0, inf]"),
+    "negative RE": (metric("reconstruction_error", value=-0.1), "reconstruction_error is -0.1"),
+    "negative KL": (metric("kl", value=-0.6), "kl is -0.6, outside"),
+    "negative MPD": (metric("mpd", value=-1.0), "mpd is -1, outside"),
+    "ESS below 1": (metric("effective_sample_size", value=0.5), "effective_sample_size is 0.5, outside of [1, 64]"),
+    "ESS above K": (metric("effective_sample_size", value=64.5), "effective_sample_size is 64.5, outside of [1, 64]"),
+    "ESS spreads too far": (metric("effective_sample_size", value=1.0, stderr=1.0), "give between 0 and 0"),
+    "half a unit": (metric("active_units", value=7.5), "7.5, which is no number of units"),
+    "a stderr of active units": (metric("active_units", stderr=0.1), "has the standard error 0.1, which it cannot"),
+    "other n of density": (metric("nll", n=64), "nll is over 64 test images where the protocol has 500"),
+    "other n of geometry": (metric("mpd", n=499), "mpd is over 499 test images where the protocol has 500"),
+    "other n of a probe": (metric("knn_all", n=5000), "knn_all is over 5000 test images"),
+    "no images": (metric("knn_all", n=0), "knn_all is over 0 test images"),
+    "other K": ([("nll_by_samples", {"1": 21.0, "4": 20.0})], "is for 1, 4 importance samples where"),
+    "more K": ([("nll_by_samples", "4096", 19.0)], "protocol gives 1, 4, 16, 64"),
+    "no curve": ([("nll_by_samples", {})], "is for no importance samples"),
+    "a curve without NLL": (DIVERGED, "nll_by_samples has values and nll has none"),
+    "negative stderr": (metric("nll", stderr=-0.1), "nll has the standard error -0.1, and none is negative"),
+    "no stderr": (metric("nll", stderr=None), "nll has no standard error"),
+    "no stderr of a probe": (metric("knn_all", stderr=None), "knn_all has no standard error"),
+    "stderr of fewer images": (metric("knn_all", stderr=HALF * 2), "500 images give between 0.019"),
+    "stderr of more images": (metric("knn_all", stderr=0.001), "knn_all has the standard error 0.001"),
+    "stderr of draws too small": (
+        metric("knn_100", value=0.7, draws=[0.7] * 5, stderr=0.001),
+        "500 images give between",
+    ),
+    "stderr of 0": (metric("knn_100", value=0.8, draws=[0.8] * 5, stderr=0.0), "which only 0 and 1 have"),
+    "other unit": (metric("nll", unit="bits"), "nll is in bits with direction lower, not in nats"),
+    "other direction": (metric("nll", direction="higher"), "nll is in nats with direction higher"),
+    "too few draws": (metric("knn_100", draws=[0.75] * 4), "knn_100 has 4 draws where the protocol has 5"),
+    "draws of density": (metric("nll", draws=[20.0]), "nll has 1 draws where the protocol has 0"),
+    "no share of images": (metric("knn_all", value=0.7501, draws=[0.7501]), "0.7501, which is no share of 500 images"),
+    "not the mean of draws": (metric("knn_100", value=0.9), "knn_100 is 0.9 where the mean of its draws is 0.75"),
+    "a draw above 1": (metric("knn_100", draws=[1.2, 0.6, 0.65, 0.65, 0.65]), "has a draw of 1.2"),
+    "no value, no reason": (metric("mpd", value=None, stderr=None), "mpd has no value, and then must have a reason"),
+    "no value, but a stderr": (metric("mpd", value=None, reason="it diverged"), "mpd has no value"),
+    "unasked metric": (
+        [
+            (
+                "metrics",
+                "svm_rbf_7",
+                {"value": 0.9, "stderr": 0.0, "n": 500, "unit": "accuracy", "direction": "higher"},
+            )
+        ],
+        "svm_rbf_7 is no metric of the protocol",
+    ),
+    "unasked excuse": ([("not_supported", {"knn_7": "no"})], "knn_7 is no metric of the protocol"),
+    "missing metric": ([("metrics", "kmeans_10", None)], "kmeans_10 is neither measured nor given a reason"),
+    "measured and excused": ([("not_supported", {"mpd": "no"})], "mpd is both measured and not supported"),
+    "more epochs": ([("training", "epochs", 31)], "training took 31 epochs where the protocol ends it after 25"),
+    "best epoch to come": ([("training", "best_epoch", 3)], "the best epoch is 3 of 1"),
+    "negative steps": ([("training", "steps", -1)], "training.steps is -1"),
+    "negative clock": ([("clocks", "training_seconds", -3.0)], "clocks.training_seconds is -3"),
+    "negative memory": ([("peak_memory_mib", "host", -3.0)], "peak_memory_mib.host is -3"),
+    "negative seed": ([("seed", -1)], "seed is -1"),
+    "no date": ([("created", "yesterday")], "created is 'yesterday', which is no date"),
+    "no parameter's name": ([("model", "params", {"../x": 1})], "'../x' is not the name of a parameter"),
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_an_impossible_value_is_named(honest_record, digits_task, name):
+    changes, words = IMPOSSIBLE[name]
+    faults = faults_of(honest_record(), digits_task, *changes)
+    assert any(words in fault for fault in faults), faults
+    assert all("\n" not in fault for fault in faults)
+
+
+@given(
+    st.tuples(st.integers(2, 12), st.integers(1, 5)),
+    st.lists(st.floats(0, 1), min_size=12, max_size=12),
+    st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_accuracy_that_can_be_measured_is_refused(honest_record, digits_task, sizes, difficulty, seed):
+    """Against the standard error as it is measured, over every image's mean over the draws, however they fell."""
+    images, draws = sizes
+    correct = np.random.default_rng(seed).random((draws, images)) < np.array(difficulty[:images])
+    measured = Measurement.over_images("knn_100", correct.mean(axis=0), tuple(correct.mean(axis=1).tolist()))
+    if measured.stderr == 0 and 0 < measured.value < 1:
+        return  # documented: not seen with a real probe
+    probes = digits_task.protocol("small").probes.model_copy(update={"label_draws": draws, "label_counts": (100,)})
+    protocol = digits_task.protocol("small").model_copy(update={"probes": probes})
+    data = digits_task.data.model_copy(update={"test_size": images})
+    task = digits_task.model_copy(update={"data": data, "presets": {"small": protocol}})
+    changes = metric("knn_100", value=measured.value, stderr=measured.stderr, n=images, draws=list(measured.draws))
+    faults = faults_of(honest_record(of=task), task, *changes)
+    assert [fault for fault in faults if fault.startswith("knn_100")] == []
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_numbers_are_judged_in_sentences(honest_record, digits_task, data):
+    """Whatever the schema takes for a metric: never an exception."""
+    record = honest_record()
+    number = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**62), 2**62)
+    changes = []
+    for name in data.draw(st.lists(st.sampled_from(sorted(record.metrics)), min_size=1, max_size=4)):
+        key = data.draw(st.sampled_from(["value", "stderr", "n", "draws"]))
+        value = {"n": st.integers(-(2**62), 2**62), "draws": st.lists(number, max_size=5)}.get(key, st.none() | number)
+        changes.append(("metrics", name, key, data.draw(value)))
+    if data.draw(st.booleans()):
+        changes.append(
+            ("nll_by_samples", data.draw(st.dictionaries(st.integers(-9, 2**40).map(str), number, max_size=5)))
+        )
+    for fault in faults_of(record, digits_task, *changes):
+        assert fault and "\n" not in fault and len(fault) < 400
