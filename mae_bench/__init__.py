@@ -1,7 +1,7 @@
 """mae-bench: a benchmark suite and leaderboard harness for variational autoencoders.
 
-The names an outside adapter may rely on are re-exported here and load torch only when first used, so that
-`mae-bench --help` stays fast.
+The names an outside adapter may rely on are re-exported here. Torch is loaded only when one of them is first used, so
+that `mae-bench --help` stays fast.
 """
 
 from importlib import import_module
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 ENGINE_VERSION = 2
-"""Part of every job's key. Raise it by hand with any change that moves a number: a loss, an estimator, a sampler,
-an initialisation. The golden-record test fails when that was forgotten."""
+"""Part of every job's key. Raise it by hand with any change that alters a number: in a loss, an estimator, a sampler,
+an initialisation. The golden-record test fails if this is forgotten."""
 
 if TYPE_CHECKING:
     from mae_bench.adapter import (

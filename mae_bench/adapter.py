@@ -1,7 +1,7 @@
-"""The contract between the harness and a model. Imports torch and nothing of ours.
+"""The contract between the harness and a model. Imports torch, but no other module of mae_bench.
 
-A whole adapter is a subclass of `Adapter` that calls `super().__init__(data, preset)` and answers `fit` (or `loss`,
-which the default `fit` asks for), `importance_terms` and `encode`. All log-probabilities are in nats and summed over
+A complete adapter is a subclass of `Adapter` that calls `super().__init__(data, preset)` and defines `fit` (or `loss`,
+which the default `fit` calls), `importance_terms` and `encode`. All log-probabilities are in nats and summed over
 the dimensions of an image. The harness owns everything else: the split, the test bits, the estimator, the seeds.
 """
 
@@ -18,7 +18,7 @@ Likelihood = Literal["bernoulli", "discretized_logistic_mixture"]
 
 
 class NotSupported(Exception):
-    """A question that this model cannot answer; its message is the reason that the record then states."""
+    """Raised by a method that the model cannot provide; the record states the message as the reason."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class DataSpec:
 class ImportanceTerms:
     """log p(x|z_k), log p(z_k) and log q(z_k|x) for z_k drawn from q(z|x): each [B, K], nats.
 
-    A model with an exact likelihood answers with K equal columns (log p(x), 0 and 0).
+    A model with an exact likelihood returns K equal columns (log p(x), 0 and 0).
     """
 
     log_likelihood: Tensor
@@ -59,7 +59,7 @@ class ImportanceTerms:
 
 @dataclass(frozen=True)
 class Loss:
-    """total: the scalar to minimise, nats an image; terms: its named scalar parts, for the training curve.
+    """total: the scalar to minimise, in nats per image; terms: its named scalar parts, for the training curve.
 
     Terms named "reconstruction_error" and "kl" are shown on the progress line.
     """
@@ -93,47 +93,47 @@ _LOG_TWO_PI = 1.8378770664093453
 
 
 class Images(Protocol):
-    """A set of images that lies on the device as one tensor of bytes."""
+    """A set of images, held on the device as one tensor of bytes."""
 
     def __len__(self) -> int: ...
 
     def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """x for the images `indices` [B]: float32 [B, C, H, W] in [0, 1].
 
-        Where the task is binary, training images are binarised anew at each call with `generator`, validation and test
-        images answer with the bits that the task drew once.
+        If the task is binary, training images are binarised afresh at each call with `generator`; validation and test
+        images have the bits that the task drew once.
         """
         ...
 
 
 Progress = Callable[[str, int, int, str], None]
-"""progress(stage, done, total, note): called often and cheaply; draws a bar, a line or nothing."""
+"""progress(stage, done, total, note): called often, so it must be cheap; draws a bar, a line or nothing."""
 
 
 class FitContext(Protocol):
-    """What `fit` is given beside the images."""
+    """What `fit` is given besides the images."""
 
     device: torch.device
     generator: torch.Generator
     """Draws the training bits; lives on the device and is restored when a job resumes."""
     checkpoint_directory: Path
-    """The job's working directory, where a `fit` of one's own may keep what it needs to resume, under names of its own:
-    the harness's files lie there too, some of them (progress.json, output.txt, model/) from before `fit`."""
+    """The job's working directory. A custom `fit` may keep here what it needs to resume, under its own file names: the
+    harness's files are here too, some of them (progress.json, output.txt, model/) before `fit` is called."""
     progress: Progress
 
     def train(self, adapter: "Adapter", train: Images, validation: Images, **settings: Any) -> None:
-        """The default loop of `mae_bench.job.training`; `settings` replace single training settings of the task."""
+        """Run the default loop (`mae_bench.job.training`); `settings` override single training settings of the task."""
         ...
 
 
 class Adapter(nn.Module):
-    """A model that answers the harness. x is float32 [B, C, H, W] in [0, 1]; bits are 0. and 1.
+    """The base class of models. x is float32 [B, C, H, W] in [0, 1]; bits are 0. and 1.
 
-    data, preset: as given by the harness. Parameters of a subclass are keyword arguments with defaults, of JSON types:
-    they are what users write in brackets (`mae[eta=2.0]`) and part of the job's key.
+    data, preset: passed in by the harness. Parameters of a subclass are keyword arguments with defaults, of JSON types:
+    users write them in brackets (`mae[eta=2.0]`), and they are part of the job's key.
 
-    All that `fit` learns must lie in `state_dict()` (parameters and registered buffers, of sizes that the constructor
-    sets): what is scored, now and later, is a new instance with that state loaded.
+    Everything that `fit` learns must be in `state_dict()` (parameters and registered buffers, of sizes that the
+    constructor sets): the harness always scores a new instance into which that state is loaded.
     """
 
     def __init__(self, data: DataSpec, preset: str) -> None:
@@ -145,29 +145,29 @@ class Adapter(nn.Module):
         """Called once by the default loop, before the first step, with a batch of training images."""
 
     def fit(self, train: Images, validation: Images, context: FitContext) -> None:
-        """Train. The default runs the harness's loop, which asks for `loss`."""
+        """Train the model. The default runs the harness's loop, which calls `loss`."""
         context.train(self, train, validation)
 
     def loss(self, x: Tensor) -> Loss:
         """The training loss of a batch."""
-        raise NotSupported(f"{type(self).__name__} has no loss(x), which the default fit asks for")
+        raise NotSupported(f"{type(self).__name__} has no loss(x), which the default fit calls")
 
     def importance_terms(self, x: Tensor, samples: int) -> ImportanceTerms:
         """`samples` draws from the posterior of each image and their three log-densities: each [B, samples]."""
         raise NotSupported(f"{type(self).__name__} has no importance_terms(x, samples), so it has no likelihood")
 
     def encode(self, x: Tensor) -> Tensor:
-        """The representation that the probes see: [B, D]."""
+        """The representation that the probes are given: [B, D]."""
         raise NotSupported(f"{type(self).__name__} has no encode(x), so it has no representation to probe")
 
     def posterior(self, x: Tensor) -> DiagonalGaussian:
-        """q(z|x), where it is a diagonal Gaussian: mean and log_variance [B, D]."""
+        """q(z|x), if it is a diagonal Gaussian; mean, log_variance: [B, D]."""
         raise NotSupported("not supported by this model: it has no diagonal Gaussian posterior")
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """An image drawn from p(x|z), z the representation of x: [B, C, H, W] in [0, 1]."""
+        """Images drawn from p(x|z), where z is the representation of x: [B, C, H, W] in [0, 1]."""
         raise NotSupported("not supported by this model: it does not reconstruct")
 
     def sample(self, count: int) -> Tensor:
-        """Images from the model: [count, C, H, W] in [0, 1]."""
+        """Images drawn from the model: [count, C, H, W] in [0, 1]."""
         raise NotSupported("not supported by this model: it does not sample")

@@ -11,6 +11,19 @@ from importlinter.cli import EXIT_STATUS_ERROR, EXIT_STATUS_SUCCESS, lint_import
 
 import mae_bench
 import mae_bench.vae
+from mae_bench.metrics.settings import DensitySettings, PosteriorSettings, ProbeSettings
+from mae_bench.planning.suites import Suite, Table, TableRow
+from mae_bench.planning.task import DataSettings, Protocol, ReportedRow, SplitSizes, Task, TrainingSettings
+from mae_bench.records.schema import (
+    Environment,
+    EpochRow,
+    Hashes,
+    Metric,
+    Record,
+    TrainedSection,
+    TrainingSection,
+)
+from mae_bench.records.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -125,3 +138,54 @@ def test_a_test_that_an_older_new_model_wrote_still_works():
     from mae_bench.registry import load_adapter_class
 
     assert load_adapter_class(str(ROOT / "docs" / "examples" / "my_vae.py")).__name__ == "MyVAE"
+
+
+@pytest.mark.parametrize(
+    ("section", "keys"),
+    [
+        (Task, "name version title description seed data presets reported tolerances"),
+        (Protocol, "training density posterior probes subset"),
+        (
+            DataSettings,
+            "source sha256 git_blob shape likelihood levels classes train_size validation_size test_size",
+        ),
+        (
+            TrainingSettings,
+            "batch_size initialisation_images learning_rate learning_rate_decay adam_betas gradient_clip polyak_decay "
+            "patience halvings max_epochs",
+        ),
+        (DensitySettings, "importance_samples images_per_shard samples_per_chunk test_images"),
+        (PosteriorSettings, "test_images active_unit_variance"),
+        (
+            ProbeSettings,
+            "label_counts label_draws kmeans_clusters kmeans_starts kmeans_images knn_neighbours logistic_c "
+            "logistic_max_iterations svm_label_counts svm_c svm_gamma_times_dimensions svm_max_iterations "
+            "svm_all_dimensions",
+        ),
+        (SplitSizes, "train validation test"),
+        (ReportedRow, "model citation metrics spreads"),
+        (Suite, "title seeds models tasks tables"),
+        (Table, "title task metrics rows"),
+        (TableRow, "model reported"),
+        (
+            Record,
+            "schema_version key model task preset seed precision engine_version protocol metrics not_supported "
+            "nll_by_samples training clocks peak_memory_mib hashes environment created record_hash trained",
+        ),
+        (Metric, "value stderr n unit direction draws reason"),
+        (TrainingSection, "status reason epochs steps best_epoch parameters compiled curve"),
+        (EpochRow, "epoch step learning_rate train validation_negative_elbo"),
+        (TrainedSection, "key task preset protocol"),
+        (Hashes, "protocol data validation_bits test_bits adapter_source"),
+        (Environment, "python torch mae_bench platform processor device threads git_commit git_dirty"),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+def test_files_have_these_keys(section, keys):
+    """A key that goes, or changes its name, breaks tasks, suites and records that others have written."""
+    assert set(keys.split()) <= set(section.model_fields)
+
+
+def test_the_store_has_these_paths(digits_task, make_record):
+    record = make_record("mae")
+    assert Store(Path("results")).path_of(record) == Path(f"results/digits/small/mae/{record.key}.json")

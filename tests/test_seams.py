@@ -68,7 +68,7 @@ def test_a_metric_is_its_kind_and_its_measurement(monkeypatch: pytest.MonkeyPatc
     value = 0.75
     invoke(*run, "--overwrite-strategy", "always")
     [fault] = check_records([Path("results")], [digits_task]).faults
-    assert "mean_variance is 0.75, outside of [0, 0.5]" in fault
+    assert "mean_variance is 0.75, outside [0, 0.5]" in fault
 
 
 def test_an_executor_is_one_class(tmp_path: Path, digits_task: Task, record_of: Callable[..., Record]):

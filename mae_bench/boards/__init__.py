@@ -1,1 +1,1 @@
-"""Records -> what may be compared with what, and how sure it is. Nothing here imports torch."""
+"""Records -> boards: which rows may be compared, and how certain a difference is. Nothing here imports torch."""

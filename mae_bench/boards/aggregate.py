@@ -1,4 +1,4 @@
-"""Records -> boards: means and spreads over seeds, and what may be compared with what. Does not import torch."""
+"""Records -> boards: means and spreads over seeds, and which rows are comparable. Does not import torch."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Standing = Literal["ranked", "partial", "not comparable", "trained elsewhere"]
 class Cell:
     """One metric of one row.
 
-    mean, std: over the n seeds, std with ddof = 1 and None for one seed. mean is None unless every seed has a finite
-    value: a model that diverged at one seed is not to look better for it. stderr: mean over the seeds of the standard
-    error over test images, None where a seed has none. draw_std: of a probe, mean over the seeds of the standard
-    deviation (ddof = 1) over its runs with the same model, None where a seed has one run. draw_stderr: the standard
-    error that these runs leave in the mean: all seeds share their labelled images, so more seeds do not make it
-    smaller. reason: why the mean is absent, or what to know about it.
+    mean, std: over the n seeds; std has ddof = 1 and is None for one seed. mean is None unless every seed has a finite
+    value, so that a model does not look better for diverging at one seed. stderr: the mean over seeds of the standard
+    error over test images; None if a seed has none. draw_std: for a probe, the mean over seeds of the standard
+    deviation (ddof = 1) over its runs with the same model; None if a seed has one run. draw_stderr: the part of the
+    mean's standard error that is due to these runs; all seeds share their labelled images, so more seeds do not make
+    it smaller. reason: why the mean is absent, or a remark about it.
     """
 
     mean: float | None
@@ -53,9 +53,9 @@ class Row:
     """One model on one board.
 
     standing: "ranked"; "partial", one record whose training was cut short; "not comparable", measured under other
-    conditions than the ranked rows; or "trained elsewhere", by another protocol than that of the board, which only
-    scored it. reason: why it is not ranked. note: what tells the row from others of that label. records: what the row
-    was computed from, one a seed.
+    conditions than the ranked rows; or "trained elsewhere", under another protocol than that of the board, which only
+    scored it. reason: why the row is not ranked. note: what distinguishes it from other rows with its label. records:
+    those that the row averages, one per seed.
     """
 
     label: str
@@ -71,12 +71,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """All that is known of one (task, task version, preset).
+    """All that is known about one (task, task version, preset).
 
-    metrics: the columns, in the order of the catalogue: what the records measured or could not, or what was reported
-    where nothing ran. rows: by the task's `primary` metric, best first; the rows without it last. unranked: rows of
-    models that were trained elsewhere, of runs that are not comparable, and partial ones, in this order. notes:
-    sentences about the whole board.
+    metrics: the columns, in the order of the catalogue: those that the records measured or do not support or, if
+    nothing ran, those that were reported. rows: by the task's `primary` metric, best first; rows without it come last.
+    unranked: rows of models that were trained elsewhere, of runs that are not comparable, and partial ones, in this
+    order. notes: sentences about the whole board.
     """
 
     task: str
@@ -94,9 +94,9 @@ class Board:
 def boards(records: Sequence[Record], tasks: Sequence[Task]) -> list[Board]:
     """One board for each (task, task version, preset) of `records`, in the order of `tasks` and then of the presets.
 
-    A task with reported rows and no record gets a board of those alone, at the default preset. A model is its name and
-    parameters; its records are averaged over seeds only where adapter source and `CONDITIONS` agree as well. Of
-    several records of one run, the newest complete one counts.
+    A task with reported rows and no record gets a board of only those, at the default preset. A model is its name and
+    parameters; its records are averaged over seeds only if the adapter's code and `CONDITIONS` agree too. Of several
+    records of one run, the newest complete one is used.
     """
     by_name = {task.name: task for task in tasks}
     found: list[Board] = []
@@ -147,8 +147,8 @@ def _board(tasks: Mapping[str, Task], runs: pd.DataFrame) -> Board:
         notes.append(f"These records are of version {version} of the task, which is now at version {task.version}.")
     elif declared is not None and declared != reference["protocol"]:
         notes.append(
-            f"These records stand on protocol {shortened(reference['protocol'])}, and the task file now declares "
-            f"{shortened(declared)}: run the models again."
+            f"These records were measured under protocol {shortened(reference['protocol'])}, but the task file now "
+            f"declares {shortened(declared)}: run the models again."
         )
     return Board(
         task=name,
@@ -180,7 +180,7 @@ def _reported_board(task: Task) -> Board:
 
 
 def _primary(task: Task | None) -> str:
-    """What rows are sorted by: bits a dimension for images that are not binary, nats otherwise."""
+    """The metric that rows are sorted by: bits per dimension for images that are not binary, else NLL in nats."""
     grey = task is not None and task.data.likelihood == "discretized_logistic_mixture"
     return "bits_per_dim" if grey else "nll"
 
@@ -191,8 +191,8 @@ def _rank(row: Row, primary: str) -> tuple[bool, float, str]:
 
 
 def _origin(record: Record, run: pd.Series[Any], reference: pd.Series[Any]) -> str:
-    """In words, where a model that this board only scored was trained, and what else sets its row apart."""
-    assert record.trained is not None, "rows of these models alone are described so"
+    """In words, where a model that this board only scored was trained, and how else it differs from ranked rows."""
+    assert record.trained is not None, "only rows of models that were trained elsewhere have an origin"
     task, preset = record.trained.task, record.trained.preset
     origin = f"trained on {task.name}, task version {task.version}, preset {preset}; scored here without training"
     alike = (run[list(CONDITIONS)] == reference).all()
@@ -200,12 +200,12 @@ def _origin(record: Record, run: pd.Series[Any], reference: pd.Series[Any]) -> s
 
 
 def _rows_with_runs(runs: pd.DataFrame, metrics: Sequence[str]) -> list[tuple[Row, pd.DataFrame]]:
-    """One row for all that share `ROW`; where a label has several adapter sources, notes tell them apart."""
+    """One row for all runs that share `ROW`; if adapter code differs within a label, notes tell the rows apart."""
     found = []
     for (label, source, *_), group in runs.groupby(ROW):
         several = runs.loc[runs["label"] == label, "adapter_source"].nunique() > 1
         row = _row(list(group["record"]), metrics)
-        notes = [row.note, f"adapter source {shortened(source)}" if several else None]
+        notes = [row.note, f"adapter code {shortened(source)}" if several else None]
         found.append((replace(row, note=", ".join(note for note in notes if note) or None), group))
     return found
 

@@ -1,4 +1,4 @@
-"""Two sets of records, before a change and after it: what got better, what worse. Does not import torch."""
+"""Compares records from before and after a change: what got better, what got worse. Does not import torch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,8 +21,8 @@ Verdict = Literal["better", "worse", "same", "not comparable"]
 class Comparison:
     """One metric of one model on both sides.
 
-    metric: None where nothing of the model can be compared. base, head: mean, standard deviation and number of seeds.
-    p_value: of Welch's test, None where there was none. note: why the two are not comparable, or what to know.
+    metric: None if nothing about the model can be compared. base, head: mean, standard deviation and number of seeds.
+    p_value: that of Welch's test; None if it was not made. note: why the two are not comparable, or a remark.
     """
 
     task: str
@@ -39,26 +39,25 @@ class Comparison:
 
     @property
     def change(self) -> float | None:
-        """The mean of head less that of base, in the metric's unit."""
+        """The mean of head minus that of base, in the metric's unit."""
         if self.base is None or self.head is None or self.base[0] is None or self.head[0] is None:
             return None
         return self.head[0] - self.base[0]
 
 
 def judge(base: Sample, head: Sample, direction: Direction, tolerance: float) -> tuple[Verdict, float | None]:
-    """The verdict on two samples of seeds, and the p-value of Welch's test where it was made.
+    """The verdict on two samples of seeds, and the p-value of Welch's test; None if it was not made.
 
-    A change counts where it exceeds `tolerance` and Welch's two-sided test over seeds is significant at `ALPHA`. Each
-    condition alone would fail its purpose: differences of means exceed any small tolerance by chance, and small
-    differences become significant by luck in one metric of twenty. Together they need a tolerance of some three
-    standard deviations s over seeds: with three seeds a side the difference of two equal means has the standard
-    deviation 0.82 s and passes 3 s once in ten thousand times, while a true change of 6 s stays below 3 s as rarely,
-    and the test finds it nearly always (the tests simulate both).
+    A change is real if it exceeds `tolerance` and Welch's two-sided test over seeds is significant at `ALPHA`. Neither
+    condition is enough alone: by chance, differences of means exceed any small tolerance, and one metric in twenty is
+    significant. Together they need a tolerance of about three standard deviations s over seeds. With three seeds a
+    side, the difference of two equal means has the standard deviation 0.82 s and exceeds 3 s once in ten thousand
+    times; a true change of 6 s stays below 3 s as rarely, and Welch's test nearly always finds it (simulated in tests).
 
-    One seed on either side, or no spread on both, leave nothing to test: the tolerance decides alone.
+    With one seed on either side, or no spread on both, there is nothing to test: the tolerance alone decides.
     """
     (base_mean, base_std, base_n), (head_mean, head_std, head_n) = base, head
-    assert base_mean is not None and head_mean is not None, "judged are samples of finite values"
+    assert base_mean is not None and head_mean is not None, "only samples of finite values are judged"
     change = head_mean - base_mean
     testable = min(base_n, head_n) > 1 and bool(base_std or head_std)
     p_value = welch(base, head) if testable else None
@@ -70,11 +69,11 @@ def judge(base: Sample, head: Sample, direction: Direction, tolerance: float) ->
 def compare(base: Sequence[Record], head: Sequence[Record], tasks: Sequence[Task]) -> list[Comparison]:
     """Every metric that has a direction, of every model in `base` or `head`, by task, preset, model and metric.
 
-    A model is its label; its adapter's source and the engine may differ between the sides, since their change is what
-    is judged, but not within one. Protocol, data, bits and precision must agree. Partial records do not count. One that
-    was trained elsewhere (`Record.trained`) is another model, and the protocol that trained it must agree too. A metric
-    that base has and head lacks is worse; a model that only one side has is not comparable, since either may hold a
-    part of what the other does. The tolerances are those of the tasks' files.
+    A model is its label. Its adapter's code and the engine may differ between the sides, since their change is what is
+    judged, but not within a side. Protocol, data, bits and precision must agree. Partial records are ignored. A model
+    that was trained elsewhere (`Record.trained`) is another model, and the protocol that trained it must agree too. A
+    metric that base has and head lacks is worse; a model that only one side has is not comparable, since either side
+    may hold only a part of the models. The tolerances are those of the task files.
     """
     by_name = {task.name: task for task in tasks}
     before, after = _by_model(base), _by_model(head)
@@ -91,7 +90,7 @@ def compare(base: Sequence[Record], head: Sequence[Record], tasks: Sequence[Task
 
 
 def read_side(path: Path) -> list[Record]:
-    """The record at `path`, or all records under that folder; RecordError where there is none or a broken one."""
+    """The record at `path`, or all records under that folder; RecordError if there is none or a broken one."""
     records = Store(path).records() if path.is_dir() else [read_record(path)]
     if not records:
         raise RecordError(f"folder {path} holds no record; give the folder that `mae-bench run -o` wrote to.")
@@ -99,7 +98,7 @@ def read_side(path: Path) -> list[Record]:
 
 
 def _by_model(records: Sequence[Record]) -> dict[tuple[str, int, str, str], list[Record]]:
-    """(task, version, preset, model) -> its complete records, by seed."""
+    """(task, version, preset, model) -> its complete records, sorted by seed."""
     found: dict[tuple[str, int, str, str], list[Record]] = {}
     for record in sorted(records, key=lambda record: (record.seed, record.record_hash)):
         model = record.model.label + (f" (trained on {record.trained.place})" if record.trained else "")
@@ -111,27 +110,27 @@ def _by_model(records: Sequence[Record]) -> dict[tuple[str, int, str, str], list
 
 
 def _obstacle(base: Sequence[Record], head: Sequence[Record]) -> str | None:
-    """Why these records cannot be compared; None where they can."""
+    """Why these records cannot be compared; None if they can."""
     for side, records in (("BASE", base), ("HEAD", head)):
         if not records:
             return f"no complete record in {side}"
         if len({(record.hashes.adapter_source, record.engine_version) for record in records}) > 1:
-            return f"{side} has runs of several versions of the adapter or the engine; leave those of one"
+            return f"{side} has runs of several versions of the adapter or the engine; keep those of one"
         if len({record.seed for record in records}) < len(records):
-            return f"{side} has several records of one seed; leave one"
+            return f"{side} has several records of one seed; keep one"
     conditions = [conditions_of(record) for record in (*base, *head)]
     differing = [
         words
-        for name, words in {**CONDITIONS, "trained": "protocol of the training"}.items()
+        for name, words in {**CONDITIONS, "trained": "training protocol"}.items()
         if name != "engine_version" and len({one[name] for one in conditions}) > 1
     ]
-    return f"measured with different {' and '.join(differing)}" if differing else None
+    return f"the records differ in {' and '.join(differing)}" if differing else None
 
 
 def _compare_metrics(
     whole: Comparison, base: Sequence[Record], head: Sequence[Record], task: Task | None
 ) -> Iterator[Comparison]:
-    """A comparison for every metric with a direction that either side knows of; task: None where it is not known."""
+    """A comparison for every metric with a direction that either side has. task: None if it is not known."""
     tolerances = task.tolerances.get(whole.preset, {}) if task else {}
     named = {name for record in (*base, *head) for name in (*record.metrics, *record.not_supported)}
     for metric in sorted(named, key=board_order):
@@ -151,7 +150,7 @@ def _compare_metrics(
             yield replace(one, verdict=verdict, note="; ".join(reason for reason in diverged if reason))
         elif one.tolerance is None or one.base is None or one.head is None:
             lacking = f"the task has no tolerance for it at preset {whole.preset}"
-            yield replace(one, note=lacking if task else f"no task is called {whole.task}; name its file by --tasks")
+            yield replace(one, note=lacking if task else f"no task is called {whole.task}; give its file with --tasks")
         else:
             verdict, p_value = judge(one.base, one.head, direction, one.tolerance)
             single = [side for side, records in (("BASE", base), ("HEAD", head)) if len(records) == 1]
@@ -176,6 +175,6 @@ def _diverged(metric: str, records: Sequence[Record], side: str) -> str | None:
 
 
 def _sample(metric: str, records: Sequence[Record]) -> Sample | None:
-    """None if a value is not finite."""
+    """The sample of the metric's values; None if one of them is not finite."""
     values = [value for record in records if (value := record.metrics[metric].value) is not None]
     return sample_of(values) if len(values) == len(records) else None

@@ -1,4 +1,4 @@
-"""Records as runs under conditions: which of them may stand in one ranking, and which may be averaged."""
+"""The conditions under which runs were measured: which of them may be ranked together, and which averaged."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ CONDITIONS = {
     "validation_bits": "validation bits",
     "test_bits": "test bits",
 }
-"""What two rows must share to be ranked together, with the words for it; columns of the frame of runs."""
+"""What rows must share to be ranked together: columns of the frame of runs, and the words for them."""
 ROW = ["label", "adapter_source", "trained", *CONDITIONS]
-"""What the runs of one row of a board share; columns of the frame of runs."""
+"""What the runs of one row of a board share: columns of the frame of runs."""
 
 
 def conditions_of(record: Record) -> dict[str, Any]:
-    """What `record` was measured under: `CONDITIONS`, and which protocol trained its model, "" if the one that scored it.
-    """
+    """What `record` was measured under: `CONDITIONS`, and the protocol of training elsewhere, "" if there was none."""
     trained, hashes = record.trained, record.hashes
     return {
         "trained": f"{trained.place} {sha256_of(trained.protocol)}" if trained else "",
@@ -40,7 +39,7 @@ def conditions_of(record: Record) -> dict[str, Any]:
 
 
 def frame_of_runs(records: Sequence[Record]) -> pd.DataFrame:
-    """One line a run, duplicates removed, by label and seed: the order of `records` leaves no trace."""
+    """One line per run, sorted by label and seed, without duplicates; the order of `records` makes no difference."""
     import pandas as pd
 
     frame = pd.DataFrame(
@@ -65,7 +64,7 @@ def frame_of_runs(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def reference_conditions(runs: pd.DataFrame, declared: str | None) -> pd.Series[Any]:
-    """The conditions that rank: of the complete runs those of the declared protocol, of these the newest engine's."""
+    """The conditions of the ranked rows: complete runs come first, then the declared protocol, then the newest engine."""
     by_claim = runs.assign(declared=runs["protocol"] == declared).sort_values(
         ["complete", "declared", "engine_version", "created", "record_hash"]
     )
@@ -73,9 +72,9 @@ def reference_conditions(runs: pd.DataFrame, declared: str | None) -> pd.Series[
 
 
 def describe_difference(run: pd.Series[Any], reference: pd.Series[Any]) -> str:
-    """In words, where the conditions of `run` differ from those of the ranked rows."""
+    """In words, how the conditions of `run` differ from those of the ranked rows."""
     parts = [
-        f"{words} {shortened(run[column])} where the ranked rows have {shortened(reference[column])}"
+        f"{words} {shortened(run[column])} (ranked rows: {shortened(reference[column])})"
         for column, words in CONDITIONS.items()
         if run[column] != reference[column]
     ]
@@ -83,5 +82,5 @@ def describe_difference(run: pd.Series[Any], reference: pd.Series[Any]) -> str:
 
 
 def shortened(value: Any) -> str:
-    """A hash by its first eight digits; a number or a word as it is."""
+    """The first eight digits of a hash; a short number or word unchanged."""
     return str(value)[:8]

@@ -1,4 +1,4 @@
-"""How far a row of ours is from a reported one. Does not import torch."""
+"""How far a measured row is from a reported one. Does not import torch."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -6,24 +6,24 @@ from math import sqrt
 from mae_bench.boards.aggregate import Cell
 
 REPORTED_RUNS = 5
-"""Of the paper's probes (Tables 2 and 5), of which a reported spread is the standard deviation."""
+"""The number of runs of the paper's probes (Tables 2 and 5); a reported spread is the standard deviation over them."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Ours minus reported. standard_error: None where one seed cannot tell it."""
+    """The measured mean minus the reported value. standard_error: None for one seed, which has no spread."""
 
     value: float
     standard_error: float | None
 
 
 def difference(ours: Cell, reported: float, spread: float | None = None) -> Difference | None:
-    """How far `ours` is from `reported`; None where it has no mean. spread: the reported one, over `REPORTED_RUNS`.
+    """How far `ours` is from `reported`; None if `ours` has no mean. spread: the reported one, over `REPORTED_RUNS`.
 
-    The standard error of our mean has three parts: training, std / sqrt(n) over the n seeds; the test images and, of a
-    probe, the labelled images, both of which all seeds share, so that more seeds do not make these parts smaller. A
-    reported value without a spread counts as exact. Where ours and the reported value were scored on the same test
-    images, their part is too large, since it mostly cancels; how much of it is not known.
+    The standard error of our mean has three parts: training, std / sqrt(n) over the n seeds; the test images; and, for
+    a probe, the labelled images. All seeds share the images, so more seeds do not make the last two parts smaller. A
+    reported value without a spread is taken as exact. If both values were scored on the same test images, the part of
+    these is too large, since it mostly cancels; by how much is not known.
     """
     if ours.mean is None:
         return None

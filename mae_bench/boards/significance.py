@@ -10,16 +10,15 @@ ALPHA = 0.05
 
 
 def inseparable_from_best(samples: Sequence[Sample], direction: Direction) -> set[int]:
-    """The indices of the best sample and of all that its Welch tests, Holm-corrected, do not separate from it.
+    """The indices of the best sample and of all samples that Holm-corrected Welch tests do not separate from it.
 
-    Tested are the samples of two seeds and more whose variance is not zero, and where fewer than two are, the set is
-    empty: there is nothing to separate. A sample of one seed may therefore have a better mean than every bold row; one
-    seed says nothing about its spread, so it neither wins nor takes the mark from others. Empty too where no direction
-    is better.
+    Only samples of at least two seeds with a non-zero variance are tested; the set is empty if there are fewer than two
+    of these, or if no direction is better. A sample of one seed may therefore have a better mean than every bold row:
+    one seed says nothing about the spread, so it neither wins nor takes the mark from others.
 
-    Holm's family is the comparisons against the best, which is itself picked by the data. For samples of equal means
-    some row is nevertheless separated from the best in about 4 % of all boards at three seeds and four rows (the
-    tests simulate it); with many rows and ten seeds it can be one board in ten.
+    Holm's family is the comparisons with the best sample, which is itself chosen by the data. If all means are equal,
+    some row is still separated from the best on about 4 % of boards with three seeds and four rows (the tests simulate
+    it); with many rows and ten seeds it can be one board in ten.
     """
     tested = [i for i, (mean, std, n) in enumerate(samples) if mean is not None and std and n >= 2]
     if direction == "none" or len(tested) < 2:
@@ -41,7 +40,7 @@ def welch(first: Sample, second: Sample) -> float:
 def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[bool]:
     """Which hypotheses Holm's step-down procedure rejects at the family-wise level `alpha` (Holm, 1979).
 
-    The i-th smallest of m p-values (i = 0, 1, ...) is held against alpha / (m - i); the first that fails ends it.
+    The i-th smallest of m p-values (i = 0, 1, ...) is compared with alpha / (m - i); the first above it is the last.
     """
     rejected = [False] * len(p_values)
     for step, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):

@@ -1,4 +1,4 @@
-"""Mean and spread of a handful of values, one a seed: the one place where they are computed. Does not import torch."""
+"""Mean and spread of a few values, one per seed: the only place where they are computed. Does not import torch."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Sample(NamedTuple):
-    """Values of n seeds: their mean, None if there is none, and their standard deviation (ddof = 1), None for one."""
+    """The values of n seeds: their mean, None if n = 0, and their standard deviation (ddof = 1), None if n < 2."""
 
     mean: float | None
     std: float | None
@@ -21,7 +21,7 @@ def mean_of(values: Sequence[float]) -> float:
 
 
 def sample_of(values: Sequence[float]) -> Sample:
-    """The sample of finite `values`. The standard deviation of equal ones is exactly 0, not what rounding leaves."""
+    """The sample of finite `values`. Equal values have a standard deviation of exactly 0, without rounding errors."""
     if not values:
         return Sample(None, None, 0)
     if len(values) == 1:

@@ -13,7 +13,7 @@ from mae_bench.foundation.errors import RecordError
 @click.argument("base", type=click.Path(exists=True, path_type=Path))
 @click.argument("head", type=click.Path(exists=True, path_type=Path))
 @tasks_option
-@click.option("--fail-on-regression", is_flag=True, help="Exit with 1 where a metric is worse, or none is comparable.")
+@click.option("--fail-on-regression", is_flag=True, help="Exit with 1 if a metric is worse, or none is comparable.")
 @click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables there as Markdown.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write a JUnit XML file there.")
 @click.pass_context
@@ -29,8 +29,8 @@ def compare(
 ) -> None:
     """Say what got better and what worse from BASE to HEAD, each a record or a folder of records.
 
-    A change counts where it exceeds the tolerance in the task's file and Welch's test over seeds is significant. A
-    model that one side lacks is not comparable, and no regression: HEAD may hold some of BASE's models alone.
+    A change counts if it exceeds the tolerance in the task's file and Welch's test over seeds is significant. A
+    model that one side lacks is not comparable, and no regression: HEAD may hold only some of BASE's models.
     """
     from rich.console import Console
 

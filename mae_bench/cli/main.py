@@ -48,13 +48,13 @@ class _Verbs(click.Group):
 
 
 def _describe_file_fault(error: OSError) -> str | None:
-    """A sentence about the file that cannot be read or written; None where the error is of something else."""
+    """A sentence about the file that cannot be read or written; None if the error is about something else."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"a file cannot be written ({error.strerror}); make room, or give a path where there is some."
+        return f"a file cannot be written ({error.strerror}); make room, or give a path on another disk."
     name = error.filename2 or error.filename
     if name is None or error.strerror is None:
         return None
-    return f"{name} cannot be read or written ({error.strerror}); give another path, or mend what stands in its way."
+    return f"{name} cannot be read or written ({error.strerror}); give another path, or remove what is in its way."
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

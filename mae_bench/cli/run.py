@@ -108,7 +108,7 @@ def run(
 
 
 def _check_compiler(executor: "Executor") -> None:
-    """UsageError where this process cannot compile; others find it out as their first job begins."""
+    """UsageError if this process cannot compile; other processes find out when their first job begins."""
     from mae_bench.executors.local import InProcess
     from mae_bench.job.compilation import check_compiler
 

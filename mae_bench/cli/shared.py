@@ -64,7 +64,7 @@ _EXECUTOR_OPTIONS = (
         "--jobs",
         "slots",
         type=click.IntRange(min=1),
-        help="Run so many jobs at a time, each in a process of its own, over the devices in turn.  [default: one, in "
+        help="Run so many jobs at a time, each in a separate process, on the devices in turn.  [default: one, in "
         "this process]",
     ),
     click.option(
@@ -75,11 +75,11 @@ _EXECUTOR_OPTIONS = (
         show_default=True,
         help="local: this machine. ray: a Ray cluster.",
     ),
-    click.option("--address", help="Of the Ray cluster.  [default: RAY_ADDRESS, or this machine alone]"),
+    click.option("--address", help="The address of the Ray cluster.  [default: RAY_ADDRESS, or this machine alone]"),
     click.option(
         "--gpus-per-job",
         type=click.FloatRange(min=0),
-        help="On Ray; 0.25 puts four jobs on a GPU.  [default: 1 where the cluster has any]",
+        help="On Ray; 0.25 puts four jobs on a GPU.  [default: 1 if the cluster has any]",
     ),
     click.option("--cpus-per-job", type=click.FloatRange(min=0, min_open=True), help="On Ray.  [default: 1]"),
     click.option(
@@ -87,7 +87,7 @@ _EXECUTOR_OPTIONS = (
         "timeout_minutes",
         metavar="MINUTES",
         type=click.FloatRange(min=0, min_open=True),
-        help="The most a whole job may take, in a process of its own; one that takes longer is stopped and has failed.",
+        help="The most that a job may take, in a separate process; one that takes longer is stopped and has failed.",
     ),
 )
 
@@ -190,8 +190,8 @@ def run_and_report(
 
     one_process = isinstance(executor, InProcess)
     display = run_display(len(jobs), sys.stderr) if one_process else jobs_display(jobs, store, sys.stderr)
-    command = command_that_goes_on(context.meta[ARGUMENTS], overwrite)
-    advice = f"interrupted; this goes on from the last checkpoints:\n  {command}\n"
+    command = command_to_resume(context.meta[ARGUMENTS], overwrite)
+    advice = f"interrupted; this resumes from the last checkpoints:\n  {command}\n"
     try:
         with interruption.stops_on_signals(SECONDS_TO_END, advice), display as report:
             summary = run_jobs(
@@ -207,8 +207,8 @@ def run_and_report(
     context.exit(1 if summary.failed else 0)
 
 
-def command_that_goes_on(arguments: "Sequence[str]", strategy: OverwriteStrategy) -> str:
-    """The command of a run with those arguments, without the option by which it would begin everything anew."""
+def command_to_resume(arguments: "Sequence[str]", strategy: OverwriteStrategy) -> str:
+    """The command that resumes a run with those arguments: without the option that begins everything anew."""
     command = ["mae-bench"]
     words = iter(arguments)
     for word in words:
@@ -239,4 +239,4 @@ def _print_summary(summary: "RunSummary", command: str, strategy: OverwriteStrat
         click.echo(f"failed: {job.title}: {sentence}")
     click.echo(f"{len(summary.done)} done, {len(summary.cached)} cached, {len(summary.failed)} failed")
     if summary.failed or (summary.partial and strategy != "never"):
-        click.echo(f"to run the failed and go on with the partial ones:\n  {command}")
+        click.echo(f"to run the failed jobs again and resume the partial ones:\n  {command}")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mae_bench.records.schema import Record
 
 RERUN_WARNING = (
-    "--rerun imports and runs the code that the records name, and that can do whatever you can: let it be code you "
-    "have read, or run it where there is nothing to lose."
+    "--rerun imports and runs the code that the records name, which can do whatever you can: read it first, or run it "
+    "where there is nothing to lose."
 )
 
 

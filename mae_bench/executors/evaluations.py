@@ -49,9 +49,9 @@ def plan_evaluations(
 
 
 def copy_weights(evaluations: Sequence[Evaluation], store: Store) -> None:
-    """Put the weights of what is not yet scored into its working directory in `store`, where `execute` looks for them.
+    """Copy the weights for every missing score to its working directory in `store`, where `execute` looks for them.
 
-    The copy is what a rerun of the record needs, whatever becomes of the first checkpoint.
+    A rerun of the record needs the copy, even if the first checkpoint is gone.
     """
     for evaluation in evaluations:
         if kept_record(store, evaluation.job, "only-missing") is None:

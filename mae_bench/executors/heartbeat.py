@@ -17,9 +17,9 @@ HEARTBEAT_SECONDS = 2.0
 
 
 class Heartbeat:
-    """Keeps the file of one job, from a thread of its own: a job that computes for long within one call still lives.
+    """Writes the progress file of one job from a separate thread, so that a job in a long computation shows life.
 
-    A file that cannot be written is no reason to end a job; its next checkpoint or record will say so if it is one.
+    A file that cannot be written does not end the job: if the disk is at fault, its next checkpoint or record says so.
     """
 
     def __init__(self, working_directory: Path, job: Job, device: str) -> None:

@@ -37,7 +37,7 @@ class InProcess:
 
 
 def choose_device(name: str) -> str:
-    """The device of that name, tried out; "auto" is CUDA where there is a GPU, else the CPU. UsageError if unusable."""
+    """The device of that name, tried out; "auto" is CUDA if there is a GPU, else the CPU. UsageError if unusable."""
     import torch
 
     if name == "auto":

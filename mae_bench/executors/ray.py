@@ -1,6 +1,6 @@
 """The executor of a Ray cluster. Ray places the jobs, shares out GPUs, and starts a job again whose node is gone.
 
-A Ray task hands its job to a process of its own, as a slot of this machine does (`executors.worker_process`): a job
+A Ray task hands its job to a separate process, as a slot of this machine does (`executors.worker_process`): a job
 that takes its process with it fails alone, and the process is kept for the next job that Ray gives to the same worker.
 """
 
@@ -31,18 +31,18 @@ from mae_bench.records.schema import Record
 from mae_bench.records.store import Store
 
 RESTARTS = 5
-"""Of one job, by Ray, after its node or its Ray worker is gone. A job that fails or kills its own process has none."""
+"""How often Ray restarts a job whose node or Ray worker is gone. One that fails or dies by itself is not restarted."""
 SECONDS_TO_ANSWER = 10.0
-"""For the head of the cluster; Ray itself would try for minutes."""
+"""How long to wait for the head of the cluster; Ray itself would try for minutes."""
 SECONDS_TO_STOP = GRACE_SECONDS - 2
-"""For cancelled jobs to end, before Ray itself is shut down, which takes its time of the ten seconds too."""
+"""How long cancelled jobs may take to end; the shutdown of Ray itself needs a part of the ten seconds too."""
 STORE_IDENTITY = ".store"
 """In the store's root: a random text by which a node sees whether it shares that folder with the driver."""
 
 
 @dataclass(frozen=True)
 class OnRay:
-    """Jobs as tasks of the cluster that `connect` found. gpus, cpus: of a job, as Ray counts them."""
+    """Jobs as tasks of the cluster that `connect` found. gpus, cpus: for each job, as Ray counts them."""
 
     ray: Any
     gpus: float
@@ -79,11 +79,11 @@ class OnRay:
             ray.shutdown()
 
     def _result(self, job: Job, reference: Any, store: Store) -> JobResult:
-        """What the task left; its record is saved here where its node could not do so."""
+        """What the task returned; its record is saved here if its node could not save it."""
         try:
             reply = self.ray.get(reference)
         except self.ray.exceptions.RayError as error:
-            return JobResult(job, f"Ray gave it up ({describe(error)}); run it again, and it goes on.", 0.0)
+            return JobResult(job, f"Ray gave it up ({describe(error)}); run it again to resume it.", 0.0)
         if "failure" in reply:
             return JobResult(job, reply["failure"], reply["seconds"])
         try:
@@ -106,7 +106,7 @@ def connect(
 ) -> OnRay:
     """The executor on the cluster at `address`; without one, on that of RAY_ADDRESS, or on this machine alone.
 
-    gpus: of a job; None is one where the cluster has any. UsageError where Ray is not installed, the cluster cannot be
+    gpus: for each job; None is one if the cluster has any. UsageError if Ray is not installed, the cluster cannot be
     reached, or has less than one job needs.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # whether Ray is told of a run is for its user to say
@@ -138,7 +138,7 @@ def connect(
 
 
 _worker: WorkerProcess | None = None
-"""Of this Ray worker; Ray gives a worker one task at a time."""
+"""The process of this Ray worker; Ray gives a worker one task at a time."""
 
 
 def run_on_node(
@@ -152,7 +152,7 @@ def run_on_node(
 
     weights: the model file of a trained model, for a node that does not share the store.
     """
-    # Ray cancels a task by SIGINT, which does nothing where the node was started by a shell's & and ignores it.
+    # Ray cancels a task by SIGINT, which does nothing if the node was started with a shell's & and ignores it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "") if request["device"] == "cuda" else ""
     if gpus:
@@ -176,7 +176,7 @@ def run_on_node(
 
 
 def _worker_with(environment: dict[str, str]) -> WorkerProcess:
-    """The process kept from the job before, or a new one where the GPU is another."""
+    """The process kept from the job before, or a new one if the GPU differs."""
     global _worker  # noqa: PLW0603 (a Ray worker is a process, and this is its state)
     if _worker is not None and _worker.environment != environment:
         stop_worker()

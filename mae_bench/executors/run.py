@@ -45,7 +45,7 @@ def run_jobs(
     """Run what the store has no record of, by the rules of `OverwriteStrategy`, and report each result as it comes.
 
     The data of every task that is to run is loaded here before the first job trains. A failed job does not stop the
-    others unless `exit_on_error`. UsageError where the store cannot be written.
+    others unless `exit_on_error`. UsageError if the store cannot be written.
     """
     check_writable(store.root)
     summary = RunSummary()
@@ -88,7 +88,7 @@ def run_jobs(
 
 
 def kept_record(store: Store, job: Job, overwrite: OverwriteStrategy) -> Record | None:
-    """The record because of which `job` is not run; None where it is to run. RecordError where its file is broken."""
+    """The record that makes a run of `job` unnecessary; None if it is to run. RecordError if its file is broken."""
     if overwrite == "always" or (overwrite == "only-missing" and store.is_superseded(job)):
         return None
     record = store.find(job)
@@ -116,7 +116,7 @@ def _partial(record: Record) -> str:
 
 
 def _data_faults(tasks: Iterable[Task], report: RunDisplay) -> Iterator[tuple[str, str]]:
-    """(a task's name, what is wrong with its data); loads, and where need be downloads, each once."""
+    """(a task's name, what is wrong with its data); loads each once, and downloads it if need be."""
     from mae_bench.data import load_data
     from mae_bench.data.download import FOLDER_VARIABLE, data_folder
 
@@ -140,7 +140,7 @@ def _begin_anew(jobs: Sequence[Job], store: Store) -> None:
     """Remove the checkpoints, and have the old records count as missing until new ones replace them.
 
     For all jobs before any starts: one that an executor starts a second time finds its own checkpoints, and a run that
-    is interrupted goes on with "only-missing".
+    is interrupted is resumed with "only-missing".
     """
     for job in jobs:
         folder = store.working_directory(job)

@@ -84,7 +84,7 @@ def _record_or_sentence(
         return str(error)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            return f"the store cannot be written to ({error.strerror}); make room and run it again, and it goes on."
+            return f"the store cannot be written to ({error.strerror}); make room, then run it again to resume it."
         return f"{describe(error)} ({_keep_traceback(error, working_directory / TRACEBACK_FILE)})"
     remove_finished_shards(working_directory)
     (working_directory / TRACEBACK_FILE).unlink(missing_ok=True)

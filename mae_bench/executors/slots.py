@@ -31,7 +31,7 @@ class Slot:
 def plan_slots(devices: str, count: int | None) -> list[Slot]:
     """`count` slots, one for each device unless given, over the devices of a comma-separated list in turn.
 
-    "auto" is every GPU, or the CPU where there is none. The cores are shared out among the slots, unless the variable
+    "auto" is every GPU, or the CPU if there is none. The cores are shared out among the slots, unless the variable
     OMP_NUM_THREADS says how many threads each is to have. UsageError for a device that is not there.
     """
     import torch
@@ -46,7 +46,7 @@ def plan_slots(devices: str, count: int | None) -> list[Slot]:
 
 
 def _cores() -> int:
-    """Those that this process may use, where the system tells."""
+    """How many this process may use, if the system tells."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -128,7 +128,7 @@ class _Server(threading.Thread):
         self._stop_worker()
 
     def _outcome(self, request: dict[str, Any]) -> Record | str | None:
-        """The job's record, or a sentence about why there is none; None where this thread is asked to stop."""
+        """The job's record, or a sentence about why there is none; None if this thread is asked to stop."""
         worker = self._ready_worker()
         if worker is None:
             return None

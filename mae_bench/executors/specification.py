@@ -43,7 +43,7 @@ def specify(job: Job) -> dict[str, Any]:
 def restore(specification: dict[str, Any], working_directory: Path) -> Job:
     """The job that `specify` described; a user's file is written into `working_directory` and loaded from there.
 
-    UsageError if the model's code, or the engine, is another than where the job was planned.
+    UsageError if the model's code or the engine differs from that of the planner.
     """
     model = ModelReference(**specification["model"], params=tuple(sorted(specification["params"].items())))
     if file := FILE.fullmatch(model.code):

@@ -24,8 +24,8 @@ OUTPUT_FILE = "output.txt"
 def main() -> None:
     """Answer requests until there are no more, or a signal comes; the exit status is then 143 or 130, as a shell's.
 
-    A closed standard input means that whoever asked is gone: the job that runs is ended as by SIGTERM, or on the spot
-    where it is already ending.
+    A closed standard input means that the parent is gone: the running job is ended as by SIGTERM, or at once
+    if it is already ending.
     """
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # a model that prints must not do so among the replies
@@ -80,7 +80,7 @@ def _read(requests: "queue.SimpleQueue[str | None]", busy: threading.Event) -> N
 
 @contextmanager
 def _output_to(path: Path) -> Iterator[None]:
-    """Within it, what this process and the libraries in it print goes to `path`, where that can be written."""
+    """Within it, what this process and the libraries in it print goes to `path`, if that can be written."""
     before = [os.dup(descriptor) for descriptor in (1, 2)]
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def make_request(job: Job, store: Store, settings: JobSettings, device: str, place: str) -> dict[str, Any]:
-    """What a worker needs to know of a job, as JSON. UsageError where its model has changed meanwhile."""
+    """What a worker needs to know of a job, as JSON. UsageError if its model has changed meanwhile."""
     return {
         "specification": specify(job),
         "store": str(store.root.resolve()),
@@ -39,7 +39,7 @@ def make_request(job: Job, store: Store, settings: JobSettings, device: str, pla
 
 
 class WorkerProcess:
-    """A process that runs jobs, one at a time; it is in a session of its own, so that Ctrl-C reaches the parent alone.
+    """A process that runs jobs, one at a time, in a separate session, so that Ctrl-C reaches the parent alone.
 
     environment: variables that are set before it starts.
     """
@@ -73,7 +73,7 @@ class WorkerProcess:
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
-        if not line.endswith("\n"):  # it died, and be it in the midst of its reply
+        if not line.endswith("\n"):  # it died, perhaps in the middle of its reply
             return _failure(_describe_end(self._process.wait()), request)
         reply: dict[str, Any] = json.loads(line)
         return reply
@@ -95,7 +95,7 @@ class WorkerProcess:
 
 def _failure(sentence: str, request: dict[str, Any]) -> dict[str, Any]:
     output = Path(request["working_directory"]) / OUTPUT_FILE
-    return {"failure": f"{sentence}; what it printed is in {output}; run it again, and it goes on.", "seconds": 0.0}
+    return {"failure": f"{sentence}; what it printed is in {output}; run it again to resume it.", "seconds": 0.0}
 
 
 def _describe_end(status: int) -> str:

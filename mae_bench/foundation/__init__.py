@@ -1,1 +1,1 @@
-"""What everything else stands on and what knows nothing of VAEs: errors, whole files, hashes, seeds, signals."""
+"""General tools that know nothing of VAEs: errors, atomic writes, hashes, seeds, signals, TOML, untrusted JSON."""

@@ -10,9 +10,9 @@ _ABANDONED_SECONDS = 3600.0
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a reader, or a crash at any moment, meets the old file or the new one, whole.
+    """Write `content` to `path` so that a reader always finds a complete file, old or new, even after a crash.
 
-    A temporary file in the same folder is forced to disk and renamed. Missing folders are made. An OSError names
+    A temporary file in the same folder is flushed to disk and renamed. Missing folders are created. An OSError names
     `path`, not the temporary file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Delete the temporary files that killed processes left in `folder`: an hour old, they are not being written."""
+    """Delete the temporary files that killed processes left in `folder`, which are those older than an hour."""
     for path in folder.glob(".*.tmp"):
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:

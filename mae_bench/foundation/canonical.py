@@ -1,4 +1,4 @@
-"""Canonical JSON and its SHA-256: what keys, protocol hashes and record hashes are made of."""
+"""Canonical JSON and its SHA-256, from which keys, protocol hashes and record hashes are made."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys, no spaces and no NaN or infinity (ValueError), so that equal values give equal text."""
+    """JSON with sorted keys and no spaces, so that equal values give equal text. ValueError for NaN and infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

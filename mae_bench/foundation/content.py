@@ -1,4 +1,4 @@
-"""Where `tasks/`, `baselines/` and `docs/examples/` lie: beside the package in a checkout, inside it in a wheel."""
+"""Where `tasks/`, `baselines/` and `docs/examples/` are: beside the package in a checkout, inside it in a wheel."""
 
 from pathlib import Path
 

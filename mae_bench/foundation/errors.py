@@ -1,4 +1,4 @@
-"""The errors a user is meant to read: one sentence that names the thing, the reason and the remedy."""
+"""The errors a user is meant to read: each is one sentence that names the thing, the reason and the remedy."""
 
 from mae_bench.foundation.text import printable
 
@@ -16,11 +16,11 @@ class DataError(MaeBenchError):
 
 
 class TrainingError(MaeBenchError):
-    """A training that cannot go on: a loss that is not a number, or that exploded."""
+    """Training that cannot continue, because the loss is not a number or has exploded."""
 
 
 class RecordError(MaeBenchError):
-    """A record that cannot be read, or that a board refuses. The sentence is made printable: it may quote a file."""
+    """A record that cannot be read, or that a board refuses. Its message is made printable: it may quote a file."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(printable(sentence))

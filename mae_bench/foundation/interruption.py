@@ -1,7 +1,7 @@
-"""SIGTERM and Ctrl-C: stop where nothing is lost, and within seconds whatever happens. Does not import torch.
+"""SIGTERM and Ctrl-C: stop without losing work, and always within seconds. Does not import torch.
 
-Every file is written whole or not at all, so a process may be stopped anywhere. Only a training that was not yet saved
-loses work; it stops at its next step, after a checkpoint (`deferred`).
+Every file is written whole or not at all, so a process can be stopped anywhere. Only training has unsaved work to
+lose, so it finishes its step and saves a checkpoint first (`deferred`).
 """
 
 import os
@@ -13,13 +13,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 GRACE_SECONDS = 8.0
-"""From the signal to the end of the process, at most: a machine that is taken away often gives no more than ten."""
+"""The longest time from the signal to the end of the process: a machine that is taken away often gives only ten."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _STDERR = 2
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the process to end; its exit status is 130 (SIGINT) or 143 (SIGTERM), as a shell's would be."""
+    """A signal asked the process to end; its exit status is 130 (SIGINT) or 143 (SIGTERM), as in a shell."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -28,7 +28,7 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass
 class _State:
-    """Of the process, as signals are."""
+    """The state of the process, since a signal is sent to a whole process."""
 
     received: int | None = None
     deferrals: int = 0
@@ -39,22 +39,22 @@ _state = _State()
 
 @contextmanager
 def stops_on_signals(grace: float = GRACE_SECONDS, last_words: str = "") -> Iterator[None]:
-    """Within it, in the main thread: the first SIGINT or SIGTERM raises `Interrupted`, at once or where `deferred`
-    code asks for it. A SIGINT after that ends the process on the spot, and so do `grace` seconds in which it did not
-    end; further SIGTERMs change nothing, since a system may well send one to every process and then one more. A process
-    that is ended so writes `last_words` to stderr.
+    """Within this context, in the main thread, the first SIGINT or SIGTERM raises `Interrupted`: at once, or when
+    `deferred` code asks for it. The process is ended by force at a later SIGINT, or if it is still running after
+    `grace` seconds; it then writes `last_words` to stderr. Further SIGTERMs change nothing, since a system may send one
+    to every process and then one more.
     """
     handlers = {number: signal.signal(number, _receive) for number in SIGNALS}
     reading, writing = socket.socketpair()
     writing.setblocking(False)
-    # Python runs its handlers between two of its own instructions; this descriptor is written to at once, so that the
-    # watcher counts the seconds of a long call into a library too.
+    # Python runs a handler only between two of its own instructions, but writes to this descriptor at once, so that the
+    # watcher also counts the seconds of a long call into a library.
     descriptor = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
     watcher = threading.Thread(target=_watch, args=(reading, grace, last_words), daemon=True)
     watcher.start()
     try:
         yield
-    except KeyboardInterrupt:  # where a library raised one of its own in place of ours, the signal is still known
+    except KeyboardInterrupt:  # a library may have replaced ours with its own; the signal is still known
         raise_if_requested()
         raise
     finally:
@@ -69,7 +69,7 @@ def stops_on_signals(grace: float = GRACE_SECONDS, last_words: str = "") -> Iter
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Within it a signal is only noted: the code asks with `requested`, saves, and calls `raise_if_requested`."""
+    """Within this context a signal is only noted: the code calls `requested`, saves, and calls `raise_if_requested`."""
     _state.deferrals += 1
     try:
         yield
@@ -83,7 +83,7 @@ def requested() -> bool:
 
 
 def raise_if_requested() -> None:
-    """`Interrupted` where a signal has asked the process to end."""
+    """Raise `Interrupted` if a signal has asked the process to end."""
     if _state.received is not None:
         raise Interrupted(_state.received)
 
@@ -96,7 +96,7 @@ def _receive(number: int, _frame: object) -> None:
 
 
 def _watch(reading: socket.socket, grace: float, last_words: str) -> None:
-    """End the process by force at a SIGINT after the first signal, or `grace` seconds after that."""
+    """End the process by force `grace` seconds after the first signal, or at a SIGINT that follows it."""
     first = _next_signal(reading, SIGNALS)
     if first is None:
         return
@@ -106,7 +106,7 @@ def _watch(reading: socket.socket, grace: float, last_words: str) -> None:
             return
     except TimeoutError:
         pass
-    # A table that was being drawn has hidden the cursor. Not through sys.stderr, whose lock another thread may hold.
+    # A table that was being drawn has hidden the cursor. sys.stderr is avoided: another thread may hold its lock.
     show_cursor = "\x1b[?25h\n" if os.isatty(_STDERR) else ""
     with suppress(OSError):
         os.write(_STDERR, (show_cursor + last_words).encode())

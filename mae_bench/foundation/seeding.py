@@ -1,4 +1,4 @@
-"""One seed for each purpose, derived from the job's or the task's own, so that no two streams of numbers meet."""
+"""A separate seed for each purpose, derived from the job's or the task's, so that no two random streams coincide."""
 
 import hashlib
 
@@ -16,5 +16,5 @@ def derive_seed(*parts: int | str) -> int:
 
 
 def numpy_generator(*parts: int | str) -> np.random.Generator:
-    """A PCG64 generator for that path: what splits, test bits and label draws come from."""
+    """A PCG64 generator seeded by that path; splits, test bits and label draws come from it."""
     return np.random.Generator(np.random.PCG64(derive_seed(*parts)))

@@ -12,7 +12,7 @@ Count = Annotated[int, Field(gt=0)]
 
 
 class Settings(BaseModel):
-    """The base of everything read from a TOML file: unknown keys are errors, values never change."""
+    """The base class of everything read from a TOML file: unknown keys are errors, and instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,7 +29,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
 
 
 def validated(settings: type[AnySettings], content: dict[str, Any], path: Path, what: str) -> AnySettings:
-    """`content` of the file at `path` as `settings`. UsageError names the file and its first fault."""
+    """The `content` of the file at `path`, validated as `settings`. UsageError names the file and its first fault."""
     try:
         return settings.model_validate(content)
     except ValidationError as error:

@@ -1,6 +1,6 @@
-"""JSON that anybody may have written: read whole, or refused in one sentence. Does not import torch.
+"""JSON from untrusted files: accepted as a whole, or refused in one sentence. Does not import torch.
 
-The limits lie far above every record of ours, and far below what would make a reader slow or stumble.
+The limits are far above any genuine record, and far below what would slow a reader down or make it fail.
 """
 
 import json
@@ -14,21 +14,21 @@ from mae_bench.foundation.errors import RecordError
 from mae_bench.foundation.text import quoted
 
 LARGEST_FILE = 8 * 2**20
-"""Bytes. A record of a thousand epochs has less than a tenth of it."""
+"""In bytes. A record of a thousand epochs has less than a tenth of this."""
 LONGEST_TEXT = 4_000
-"""Characters of one string or key."""
+"""Characters in one string or key."""
 LONGEST_NUMBER = 40
-"""Digits as written; every float of ours has at most 25."""
+"""Digits as written; floats that mae-bench writes have at most 25."""
 LARGEST_INTEGER = 2**63 - 1
 DEEPEST = 20
-"""Lists and objects within each other."""
+"""Levels of lists and objects within each other."""
 
 
 def load_untrusted(path: Path, what: str = "record", remedy: str = "delete it and run its job again") -> Any:
-    """The JSON in `path`, stricter than `json.load`: no key twice, no NaN or infinity, nothing beyond the limits above.
+    """The JSON in `path`, more strictly than `json.load`: no key twice, no NaN or infinity, nothing beyond the limits.
 
-    A symbolic link, anything else that is no regular file and a file that is too large are refused unread. RecordError
-    names the file as a `what`, the fault and the remedy.
+    Symbolic links, other files that are not regular, and files that are too large are refused unread. RecordError
+    calls the file a `what`, and states the fault and the remedy.
     """
     try:
         value = _parse(_read(path, what).decode("utf-8"))
@@ -36,19 +36,19 @@ def load_untrusted(path: Path, what: str = "record", remedy: str = "delete it an
         fault = f"it is nested more than {DEEPEST} deep" if isinstance(error, RecursionError) else error
         raise RecordError(f"{what} {path.name} is not valid JSON ({fault}); {remedy}.") from error
     if absurd := absurdity(value):
-        raise RecordError(f"{what} {path.name} holds what no {what} does ({absurd}); {remedy}.")
+        raise RecordError(f"{what} {path.name} exceeds the limits of a {what} ({absurd}); {remedy}.")
     return value
 
 
 def absurdity(value: Any) -> str | None:
-    """What is beyond the limits in the JSON `value`, as a clause; None where all is within them."""
+    """What exceeds the limits in the JSON `value`, as a clause; None if nothing does."""
     remaining = [(value, 0)]
     while remaining:
         node, depth = remaining.pop()
         if depth > DEEPEST:
             return f"it is nested more than {DEEPEST} deep"
         if isinstance(node, str) and len(node) > LONGEST_TEXT:
-            return f"a text in it has {len(node)} characters, of at most {LONGEST_TEXT}"
+            return f"a text in it has {len(node)} characters, and at most {LONGEST_TEXT} are allowed"
         if isinstance(node, int) and abs(node) > LARGEST_INTEGER:
             return f"the number {quoted(node)} does not fit 64 bits"
         children: Sequence[Any] = ()
@@ -73,12 +73,12 @@ def _read(path: Path, what: str) -> bytes:
     except OSError as error:
         raise RecordError(f"{what} {path.name} cannot be read ({error.strerror}); {remedy}.") from error
     if len(content) > LARGEST_FILE:
-        raise RecordError(f"{what} {path.name} has more than {LARGEST_FILE >> 20} MiB, which no {what} has; remove it.")
+        raise RecordError(f"{what} {path.name} exceeds the limit of {LARGEST_FILE >> 20} MiB; remove it.")
     return content
 
 
 def _parse(text: str) -> Any:
-    """ValueError, with a clause that names the fault, for what is not JSON or not fit to be parsed."""
+    """The JSON in `text`. ValueError, with the fault as a clause, if it is not JSON or must not be parsed."""
     return json.loads(text, object_pairs_hook=_once, parse_constant=_constant, parse_float=_finite, parse_int=_integer)
 
 
@@ -86,7 +86,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for key, value in pairs:
         if key in seen:
-            raise ValueError(f"the key {quoted(repr(key))} stands twice")
+            raise ValueError(f"the key {quoted(repr(key))} appears twice")
         seen[key] = value
     return seen
 
@@ -97,7 +97,7 @@ def _constant(name: str) -> None:
 
 def _finite(digits: str) -> float:
     if isinf(value := float(_short(digits))):
-        raise ValueError(f"{digits} is beyond all floats")
+        raise ValueError(f"{digits} is too large for a float")
     return value
 
 
@@ -107,5 +107,5 @@ def _integer(digits: str) -> int:
 
 def _short(digits: str) -> str:
     if len(digits) > LONGEST_NUMBER:
-        raise ValueError(f"a number in it has {len(digits)} digits, of at most {LONGEST_NUMBER}")
+        raise ValueError(f"a number in it has {len(digits)} digits, and at most {LONGEST_NUMBER} are allowed")
     return digits

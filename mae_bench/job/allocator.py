@@ -12,7 +12,7 @@ _FROM_HEAP = (2**30, 2**25)
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed blocks of megabytes. Does nothing where the C library is another.
+    """Let glibc keep freed blocks of megabytes. Does nothing with another C library.
 
     By itself it maps each such block anew and unmaps it when it is freed, so that every activation of every pass is
     paid for twice, in page faults too. Numbers and peak memory stay the same.

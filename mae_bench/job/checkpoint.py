@@ -25,7 +25,7 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """What `save_checkpoint` wrote, or None where there is no such file. TrainingError where it cannot be read."""
+    """What `save_checkpoint` wrote, or None if there is no such file. TrainingError if it cannot be read."""
     if not path.exists():
         return None
     try:

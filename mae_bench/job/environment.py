@@ -17,7 +17,7 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 
 def describe_environment(device: torch.device) -> Environment:
-    """Python, torch, processor, device, threads and the commit of the checkout, where there is one."""
+    """Python, torch, processor, device, threads and the commit of the checkout, if there is one."""
     commit = _git("rev-parse", "HEAD")
     return Environment(
         python=platform.python_version(),
@@ -56,7 +56,7 @@ def _processor() -> str:
 
 
 class PeakMemory:
-    """Peak memory from construction on, in MiB: of the process, and of the CUDA device where it is one.
+    """Peak memory from construction on, in MiB: of the process, and of the CUDA device if it is one.
 
     Linux lets a process reset its peak; elsewhere the process's figure is that of its whole life.
     """

@@ -46,8 +46,8 @@ def execute(
     """Run `job` from wherever its checkpoint in `working_directory` stands, and return its record.
 
     device: "cpu", "cuda", "cuda:0", ... A job of a trained model finds its weights there, as if it had trained them
-    (`mae_bench.executors.evaluations.copy_weights`). settings.compile counts for a training that begins here; a resumed
-    one goes on as it began. MaeBenchError if data, model or training fail.
+    (`mae_bench.executors.evaluations.copy_weights`). settings.compile is for a training that begins here; a resumed
+    one continues as it began. MaeBenchError if data, model or training fail.
     """
     check_code(job.model)
     keep_freed_memory()
@@ -157,7 +157,7 @@ def _score(job: Job, model: Adapter, data: DataSet, shards: FinishedShards, prog
 
 
 def _shortened(reason: str) -> str:
-    """What a model says, cut off where a record would have no room for it."""
+    """What a model says, cut off if it is too long for a record."""
     return reason if len(reason) <= LONGEST_TEXT else f"{reason[: LONGEST_TEXT - 1]}…"
 
 

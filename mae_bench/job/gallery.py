@@ -26,8 +26,8 @@ Array = NDArray[np.float32]
 class Gallery:
     """The trained models of one task at one preset, and its test images; DataError if these are missing or damaged.
 
-    Every model is asked with the same random state, drawn from the task's seed. MaeBenchError if its code or its weights
-    are not those of its record, or if it does not answer: one sentence that names the reason.
+    Every model is asked with the same random state, drawn from the task's seed. MaeBenchError, which names the
+    reason, if its code or its weights are not those of its record, or if it does not answer.
     """
 
     def __init__(self, task: Task, preset: str, model_files: Sequence[Path], device: str) -> None:

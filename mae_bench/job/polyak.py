@@ -10,8 +10,8 @@ from mae_bench.adapter import Adapter
 class PolyakAverage:
     """average <- decay average + (1 - decay) parameter after each step; `adapter` is the model with the average.
 
-    What torch.optim.swa_utils.AveragedModel computes. That one counts its steps in a tensor and reads it at each, for
-    which a step on a GPU would wait.
+    What torch.optim.swa_utils.AveragedModel computes. That one counts its steps in a tensor and reads it at each, so
+    that every step would wait for the GPU.
     """
 
     def __init__(self, adapter: Adapter, decay: float) -> None:
@@ -22,7 +22,7 @@ class PolyakAverage:
         self._mix = get_ema_multi_avg_fn(decay)
 
     def update(self, *, first: bool) -> None:
-        """Take in the model's present parameters, which are the average where it is the first; buffers are copied."""
+        """Add the model's present parameters, which are the average if they are the first; buffers are copied."""
         if first:
             self.adapter.load_state_dict(self._model.state_dict())
             return

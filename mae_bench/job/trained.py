@@ -41,7 +41,7 @@ def build_model(job: Job, device: torch.device | str) -> Adapter:
 
 
 def load_model(job: Job, path: Path, device: torch.device | str) -> TrainedModel:
-    """The model of `job` with the weights in the checkpoint at `path`, where it must be.
+    """The model of `job` with the weights in the checkpoint at `path`, which must exist.
 
     UsageError if the weights are those of another network; TrainingError if the file cannot be read.
     """

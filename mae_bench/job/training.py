@@ -33,7 +33,7 @@ class TrainingContext:
     """What `Adapter.fit` is given (`mae_bench.adapter.FitContext`); holds the outcome once the loop has run.
 
     job_settings.max_minutes counts the minutes of training in this process. job_settings.compile is for a training that
-    begins here (`mae_bench.job.compilation`); one that is resumed goes on as it began.
+    begins here (`mae_bench.job.compilation`); a resumed one continues as it began.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class TrainingContext:
     def train(self, adapter: Adapter, train: Images, validation: Images, **settings: Any) -> None:
         """Train `adapter`, leave the weights of its best validation ELBO in it and the outcome in `self.outcome`.
 
-        settings: fields of `TrainingSettings` that replace the task's. TrainingError where a loss is not finite or
+        settings: fields of `TrainingSettings` that replace the task's. TrainingError if a loss is not finite or
         explodes, UsageError for an unknown setting.
         """
         if unknown := set(settings) - set(TrainingSettings.model_fields):
@@ -71,7 +71,7 @@ class TrainingContext:
 
 
 class TrainingLoop:
-    """One training: `run` goes from wherever the checkpoint stands to the end."""
+    """One training: `run` continues from the checkpoint, if there is one, to the end."""
 
     def __init__(
         self, context: TrainingContext, settings: TrainingSettings, adapter: Adapter, train: Images, validation: Images
@@ -98,7 +98,7 @@ class TrainingLoop:
         self.seconds_before = self.state.seconds
 
     def run(self) -> TrainingOutcome:
-        """Epochs until the rate has been halved out, the epochs are spent, or the time is."""
+        """Run epochs until the last halving falls due, or the epochs or the time run out."""
         reason = self._reason_to_end()
         if self.state.compiled:
             self._tell("compiling the first step")
@@ -115,7 +115,7 @@ class TrainingLoop:
     # -- one epoch ----------------------------------------------------------------------------------------------------
 
     def _run_epoch(self) -> bool:
-        """The rest of the epoch that runs; False where the time ran out."""
+        """The rest of the present epoch; False if the time ran out."""
         order = numpy_generator(self.context.seed, "order", self.state.epoch).permutation(len(self.train))
         indices = torch.from_numpy(order).to(self.context.device)
         self.adapter.train()
@@ -171,13 +171,13 @@ class TrainingLoop:
         good = f"the last good checkpoint is {self.path}" if self.path.exists() else "there is no checkpoint yet"
         raise TrainingError(
             f"training stopped at step {step}: {bad} {what} at {losses[bad]:.4g}; {good}; "
-            "lower the learning rate or mend the model."
+            "lower the learning rate or correct the model."
         )
 
     # -- between epochs -----------------------------------------------------------------------------------------------
 
     def _end_epoch(self) -> None:
-        """Validate the Polyak average, keep it where it is the best, halve the rate where patience is out."""
+        """Validate the Polyak average, keep it if it is the best so far, halve the rate if patience is exhausted."""
         state = self.state
         value = self.validation_negative_elbo()
         state.epoch, state.batch = state.epoch + 1, 0
@@ -204,7 +204,7 @@ class TrainingLoop:
 
     @torch.no_grad()
     def validation_negative_elbo(self) -> float:
-        """Of the Polyak average, nats an image: one posterior sample each, the same noise at every call."""
+        """The Polyak average's, nats an image: one posterior sample each, with the same noise at every call."""
         model = self.average.adapter.eval()
         total = 0.0
         devices = [self.context.device] if self.context.device.type == "cuda" else []
@@ -217,7 +217,7 @@ class TrainingLoop:
         if not math.isfinite(value):
             raise TrainingError(
                 f"training stopped after step {self.state.step}: the validation ELBO is not finite ({value}); "
-                "lower the learning rate or mend the model."
+                "lower the learning rate or correct the model."
             )
         return value
 
@@ -230,7 +230,7 @@ class TrainingLoop:
         return None
 
     def _cut_short(self) -> TrainingOutcome:
-        """Save where training stands, then leave in the adapter the better of the best average and the present one."""
+        """Save the state, then leave in the adapter the better of the best average and the present one."""
         self._save()
         value = self.validation_negative_elbo()
         if self.state.best_validation is None or value < self.state.best_validation:

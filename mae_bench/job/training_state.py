@@ -1,4 +1,4 @@
-"""Where a training stands and how it ended, and how that gets into a checkpoint and out again."""
+"""How far a training is, how it ended, and how that is saved in a checkpoint and restored."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,13 +12,13 @@ from mae_bench.job.checkpoint import save_checkpoint, under_prefix, with_prefix
 
 @dataclass
 class TrainingState:
-    """Where a training stands, beside its tensors; kept in the checkpoint as JSON."""
+    """How far a training is, except for its tensors; kept in the checkpoint as JSON."""
 
     learning_rate: float
     epoch: int = 0
     """Epochs completed."""
     batch: int = 0
-    """Batches done of the epoch that runs."""
+    """Batches done in the present epoch."""
     step: int = 0
     halvings: int = 0
     epochs_without_gain: int = 0
@@ -26,17 +26,17 @@ class TrainingState:
     best_validation: float | None = None
     first_loss: float | None = None
     sums: dict[str, float] = field(default_factory=dict)
-    """Of each term over the batches of the epoch that runs."""
+    """The sum of each term over the batches so far of the present epoch."""
     curve: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     threads: int = 1
     compiled: bool = False
-    """Whether its steps are compiled by torch.compile."""
+    """Whether torch.compile compiled the steps."""
 
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """How a training ended. status: "complete", or "partial" where its time ran out; reason: in words."""
+    """How a training ended. status: "complete", or "partial" if its time ran out; reason: in words."""
 
     status: str
     reason: str

@@ -30,7 +30,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 @torch.no_grad()
 def ask_importance_terms(adapter: Adapter, x: Tensor, samples: int) -> ImportanceTerms:
-    """`adapter.importance_terms(x, samples)`, checked: each [B, samples], float64. MaeBenchError where it is not."""
+    """`adapter.importance_terms(x, samples)`, checked: each [B, samples], float64. MaeBenchError if it is not."""
     terms = adapter.importance_terms(x, samples)
     call, shape = f"importance_terms(x, {samples})", (len(x), samples)
     if not isinstance(terms, ImportanceTerms):
@@ -41,7 +41,7 @@ def ask_importance_terms(adapter: Adapter, x: Tensor, samples: int) -> Importanc
 
 @torch.no_grad()
 def ask_posterior(adapter: Adapter, x: Tensor) -> DiagonalGaussian:
-    """`adapter.posterior(x)`, checked: mean and log_variance [B, D], float64. MaeBenchError where it is not."""
+    """`adapter.posterior(x)`, checked: mean and log_variance [B, D], float64. MaeBenchError if it is not."""
     gaussian = adapter.posterior(x)
     if not isinstance(gaussian, DiagonalGaussian):
         raise MaeBenchError(_fault(adapter, "posterior(x)", type(gaussian).__name__, "a DiagonalGaussian"))
@@ -52,14 +52,14 @@ def ask_posterior(adapter: Adapter, x: Tensor) -> DiagonalGaussian:
 
 @torch.no_grad()
 def ask_representation(adapter: Adapter, x: Tensor) -> NDArray[np.float32]:
-    """`adapter.encode(x)`, checked: [B, D], float32. MaeBenchError where it is not."""
+    """`adapter.encode(x)`, checked: [B, D], float32. MaeBenchError if it is not."""
     representation = _checked(adapter, "encode(x)", "the representation", adapter.encode(x), (len(x), None))
     array: NDArray[np.float32] = representation.float().numpy()
     return array
 
 
 def _checked(adapter: Adapter, call: str, what: str, answer: object, shape: tuple[int, int | None]) -> Tensor:
-    """`answer` on the CPU where it is a floating-point tensor of `shape` (None: any positive size)."""
+    """`answer` on the CPU if it is a floating-point tensor of `shape` (None: any positive size)."""
     rows, columns = shape
     if (
         isinstance(answer, Tensor)
@@ -79,4 +79,4 @@ def _dtype(tensor: Tensor) -> str:
 
 
 def _fault(adapter: Adapter, call: str, got: str, wanted: str) -> str:
-    return f"{type(adapter).__name__}.{call} returned {got} where {wanted} is expected; mend the adapter."
+    return f"{type(adapter).__name__}.{call} returned {got}, not {wanted}; correct the adapter."

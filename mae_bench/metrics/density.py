@@ -2,7 +2,7 @@
 
 log p(x) is estimated by log 1/K sum_k w_k with w_k = p(x|z_k) p(z_k) / q(z_k|x) and z_k drawn from q(z|x). The test
 images go by in shards and the K samples of a shard in chunks; a few float64 sums an image are all that is kept of a
-chunk, so that memory does not grow with K. Each (seed, shard, chunk) has a random state of its own: a shard can be
+chunk, so that memory does not grow with K. Each (seed, shard, chunk) has its own random state: a shard can be
 scored alone, anywhere and in any order.
 """
 
@@ -63,7 +63,7 @@ def evaluate_density(
     task_seed chooses the images, seed is the job's and decides the draws. finished: the shards that are scored already,
     by number; those that are scored now are added as soon as they are done. Every metric is the mean over images of a
     per-image value. A model without importance_terms has no density metric and a reason for each; one with a
-    log-weight that is not finite has metrics without a value. MaeBenchError where the adapter answers in a wrong shape.
+    log-weight that is not finite has metrics without a value. MaeBenchError if the adapter answers in a wrong shape.
     """
     shards = torch.split(_chosen_images(len(test), settings, task_seed), settings.images_per_shard)
     chunks = settings.importance_samples // settings.samples_per_chunk
@@ -99,7 +99,7 @@ def score_shard(
     """The scores of the images x, [B, C, H, W], which are shard number `shard` of the job with `seed`.
 
     chunk_done is called after every chunk of samples. Raises what the adapter raises (NotSupported), and MaeBenchError
-    where it answers in a wrong shape.
+    if it answers in a wrong shape.
     """
     adapter.eval()
     sums = _RunningSums(len(x), settings.importance_samples)

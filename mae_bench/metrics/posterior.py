@@ -54,8 +54,8 @@ def mutual_posterior_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 def posterior_divergence_std(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Eq. (6) of the paper: the standard deviation of KL(q(z|x_i) || q(z|x_j)) over pairs i != j; a scalar, nats.
 
-    The population's, that is with the number of ordered pairs as divisor. It is never below 1e-12, and where all pairs
-    are equal its gradient is zero. ValueError where there are fewer than two rows.
+    The population's, that is with the number of ordered pairs as divisor. It is never below 1e-12, and if all pairs
+    are equal its gradient is zero. ValueError if there are fewer than two rows.
     """
     variance = _pairs(total_pairwise_kl(mean, log_variance)).var(correction=0)
     return variance.clamp_min(_SMALLEST_VARIANCE).sqrt().to(mean.dtype)
@@ -67,7 +67,7 @@ def evaluate_posterior(adapter: Adapter, test: Images, settings: PosteriorSettin
 
     MPD is eq. (4) of the paper: the mean of KL(q(z|x_i) || q(z|x_j)) over pairs i != j.
     Standard errors of the first two are jackknife estimates over images: the pairs are not independent, the images are.
-    A unit is active where its posterior mean varies over images by more than `settings.active_unit_variance`
+    A unit is active if its posterior mean varies over images by more than `settings.active_unit_variance`
     (Burda et al., 2015). Without a Gaussian posterior all three are absent, with the model's reason.
     """
     if settings.test_images > len(test):

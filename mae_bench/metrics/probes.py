@@ -2,9 +2,9 @@
 
 Each image is encoded once, a binary task's thresholded at half its grey range; the representations are used as they
 are, unscaled. Every probe is fitted on the training split and scored on the test split. Subsets, label draws and the
-random states of the fits come from the task's seed, so that every model is probed with the same ones. Where
-`label_draws` runs are made, a probe's value is their mean; its standard error is over test images, whatever their
-number of runs.
+random states of the fits come from the task's seed, so that every model is probed with the same ones. If
+a probe makes `label_draws` runs, its value is their mean; its standard error is over test images, however many runs
+there are.
 """
 
 import warnings
@@ -30,8 +30,7 @@ from mae_bench.metrics.outcome import Measurement, Outcome
 from mae_bench.metrics.settings import KERNELS, Kernel, LabelCount, ProbeSettings
 
 MOST_CHOLESKY_WEIGHTS = 1000
-"""Of a logistic regression whose Newton steps are solved by Cholesky's method; those of a larger one are by conjugate
-gradients."""
+"""A logistic regression with more weights takes its Newton steps by conjugate gradients, not Cholesky's method."""
 _SVM_CACHE_MIB = 1000
 
 Representations = NDArray[np.float32]
@@ -67,7 +66,7 @@ def evaluate_probes(
 
     A model without `encode` has no probe and a reason for each; one with a representation that is not finite has
     probes without a value; a probe that needs more training images than there are, or fewer dimensions, is absent with
-    that reason. MaeBenchError where `encode` answers in a wrong shape.
+    that reason. MaeBenchError if `encode` answers in a wrong shape.
     """
     names = list(settings.expected(len(data.test)))
     batches = sum(-(-len(images) // IMAGES_PER_BATCH) for images in (data.train, data.test))
@@ -153,7 +152,7 @@ def cluster_labels(kmeans: KMeans, representations: Representations, labels: Lab
 
 
 def fit_knn(representations: Representations, labels: Labels, neighbours: int) -> KNeighborsClassifier:
-    """KNN, neighbours weighted by inverse Euclidean distance; all images where there are fewer than `neighbours`."""
+    """KNN, neighbours weighted by inverse Euclidean distance; all images if there are fewer than `neighbours`."""
     knn = KNeighborsClassifier(
         min(neighbours, len(labels)), weights="distance", algorithm="brute", metric="minkowski", p=2
     )
@@ -219,7 +218,7 @@ def _encode(adapter: Adapter, images: ProbedImages, seed: int, step_done: Callab
 
 
 def _kmeans(splits: _Splits, clusters: int, settings: ProbeSettings, task_seed: int) -> list[Measurement]:
-    """`label_draws` fits on the same images, each with a random state of its own."""
+    """`label_draws` fits on the same images, each with its own random state."""
     images: Indices = np.arange(len(splits.train))
     if settings.kmeans_images != "all":
         generator = numpy_generator(task_seed, "kmeans images")

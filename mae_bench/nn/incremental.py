@@ -36,7 +36,7 @@ class GrowingConv2d:
         return F.conv2d(seen, self.weight, self.bias)
 
     def __call__(self, part: Tensor, row: int, column: int) -> Tensor:
-        """Put part there; the outputs where it lies."""
+        """The outputs over part, which is put there first."""
         self.put(part, row, column)
         return self.at(row, column, part.shape[3])
 

@@ -1,1 +1,1 @@
-"""Words -> jobs: how models, tasks and suites are written, found and checked. Nothing here imports torch."""
+"""Words -> jobs: how models, tasks and suites are written, found and checked. No module here imports torch itself."""

@@ -1,4 +1,4 @@
-"""Where an adapter's class is written -> the class: a file, or a module on Python's path."""
+"""Loads an adapter's class from where it is written: a file, or a module on Python's path."""
 
 import hashlib
 import importlib.util
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from mae_bench.adapter import Adapter
 
 FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<name>\w+))?")
-"""`path/to/file.py` or, where a file holds several adapters, `path/to/file.py:Class`."""
+"""`path/to/file.py` or, if the file holds several adapters, `path/to/file.py:Class`."""
 
 
 def load_class(code: str) -> "type[Adapter]":
-    """The adapter of `path/to/file.py`, `path/to/file.py:Class` or `package.module:Class`.
+    """The adapter class of `path/to/file.py`, `path/to/file.py:Class` or `package.module:Class`.
 
-    UsageError where it cannot be imported, naming the line of a faulty file, and where no class or several would do.
+    UsageError if it cannot be imported, naming the line of a faulty file, or if there is not exactly one class.
     """
     if match := FILE.fullmatch(code):
         path = Path(match["path"])
         return _choose_class(_load_file(path), path.name, match["name"])
     if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # as `python -m mae_bench` has it; last, so that nothing installed is hidden
+        sys.path.append(str(Path.cwd()))  # as `python -m mae_bench` does; last, so that it hides nothing installed
     loaded = load_object(code, "model")
     if not _is_adapter(loaded):
         raise UsageError(f"model {code!r} is not a subclass of mae_bench.Adapter; name a class that is one.")
@@ -37,13 +37,13 @@ def load_class(code: str) -> "type[Adapter]":
 
 
 def load_object(name: str, what: str) -> Any:
-    """What `package.module:object` names; UsageError where it cannot be imported."""
+    """The object that `package.module:object` names; UsageError if it cannot be imported."""
     try:
         return EntryPoint(name="", value=name, group="").load()
     except Exception as error:
         raise UsageError(
             f"{what} {name!r} cannot be imported ({describe(error)}); "
-            "correct the name, package.module:object, or install the package."
+            "correct the name (package.module:object) or install the package."
         ) from error
 
 
@@ -58,7 +58,7 @@ def code_hash(adapter_class: "type[Adapter]") -> str:
 
 
 def code_hash_of_file(path: Path) -> str:
-    """The `code_hash` of classes in that file, without importing it; UsageError where it cannot be read."""
+    """The `code_hash` of the classes in the file at `path`, which is not imported; UsageError if it cannot be read."""
     return _sha256(_text_of(path))
 
 
@@ -70,7 +70,7 @@ def _text_of(path: Path) -> str:
 
 
 def _load_file(path: Path) -> ModuleType:
-    """The module of a file, compiled from its text as it stands and never from a stale bytecode file."""
+    """The module in a file, compiled from its current text and never loaded from stale bytecode."""
     text = _text_of(path)
     name = f"_mae_bench_file_{_sha256(str(path) + text)[:16]}"
     if name in sys.modules:
@@ -84,12 +84,12 @@ def _load_file(path: Path) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         line = _faulty_line(error, path)
-        raise UsageError(f"model file {path.name} fails at line {line}: {describe(error)}; mend the file.") from error
+        raise UsageError(f"model file {path.name} fails at line {line}: {describe(error)}; fix the file.") from error
     return module
 
 
 def _faulty_line(error: Exception, path: Path) -> int | None:
-    """The last line of that file which the error passed through."""
+    """The last line of that file in the traceback of the error."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return error.lineno
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
@@ -97,7 +97,7 @@ def _faulty_line(error: Exception, path: Path) -> int | None:
 
 
 def _choose_class(module: ModuleType, file: str, name: str | None) -> "type[Adapter]":
-    """The adapter `name`, or the only one, of those that the module itself defines."""
+    """The adapter `name`, or the only adapter, among those that the module itself defines."""
     classes = {
         value.__name__: value
         for value in vars(module).values()

@@ -12,24 +12,24 @@ from mae_bench.foundation.canonical import canonical_json
 from mae_bench.foundation.errors import UsageError
 
 MODEL_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
-"""What a model may be called: a record bears the name, and so does a folder of the store."""
+"""What a model may be called: the name is part of its records and of a path in the store."""
 _OPENING, _CLOSING = "[{", "]}"
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|["\[\]{},]', re.DOTALL)
-"""A whole JSON string, or one character that matters outside of strings."""
+"""A whole JSON string, or one character that matters outside strings."""
 
 
 @dataclass(frozen=True)
 class WrittenModel:
-    """One point of a grid: `base` is what stands before the brackets, `params` the single values inside them."""
+    """One point of a grid: `base` is the text before the brackets, `params` the values inside them."""
 
     base: str
     params: dict[str, Any]
 
 
 def split_names(text: str) -> list[str]:
-    """The items of a comma-separated list; commas inside brackets or double quotes do not part them.
+    """The items of a comma-separated list; commas inside brackets or double quotes do not separate.
 
-    UsageError where a bracket or a quote is left open, and where an item is empty.
+    UsageError if a bracket or a quote is left open, or an item is empty.
     """
     items, start, depth = [], 0, 0
     for token in _TOKEN.finditer(text):
@@ -48,11 +48,11 @@ def split_names(text: str) -> list[str]:
 
 
 def _unpaired(text: str) -> UsageError:
-    return UsageError(f"{text!r} has a bracket or a quote without its partner; write for example mae[eta=2.0].")
+    return UsageError(f"{text!r} has an unmatched bracket or quote; write for example mae[eta=2.0].")
 
 
 def parse_models(text: str) -> list[WrittenModel]:
-    """Every model of a comma-separated list, grids expanded in the order they are written."""
+    """Every model of a comma-separated list, with grids expanded in the order in which they are written."""
     return [model for item in split_names(text) for model in _parse_model(item)]
 
 
@@ -80,7 +80,7 @@ def _parse_model(item: str) -> list[WrittenModel]:
 
 
 def _parse_value(text: str) -> Any:
-    """JSON where it parses, otherwise the text itself."""
+    """The value of `text` as JSON, or `text` itself if it is not JSON."""
     try:
         return json.loads(text)
     except ValueError:
@@ -95,17 +95,17 @@ def _refuse_non_finite(item: str, name: str, values: list[Any]) -> None:
 
 
 def model_label(name: str, params: dict[str, Any]) -> str:
-    """A model's name with its parameters in brackets, bare where there are none.
+    """A model's name with its parameters in brackets, or alone if there are none.
 
-    Written so that `parse_models` reads the same values back: a list within a list, since a bare list is a grid, and
-    a string in quotes where it would otherwise be read as something else.
+    `parse_models` reads the same values back: a list is written within a list, since a bare list is a grid, and a
+    string is quoted if it would otherwise be read as something else.
     """
     inside = ",".join(f"{key}={_write_value(value)}" for key, value in sorted(params.items()))
     return f"{name}[{inside}]" if inside else name
 
 
 def run_title(task: str, preset: str, label: str, seed: int, trained_on: str | None = None) -> str:
-    """One line that names a run to a person; trained_on: where the model was trained, if not there."""
+    """One line that names a run for people. trained_on: where the model was trained, if elsewhere."""
     origin = f", trained on {trained_on}" if trained_on else ""
     return f"{task} {preset} {label} seed {seed}{origin}"
 
@@ -118,7 +118,7 @@ def _write_value(value: Any) -> str:
 
 
 def did_you_mean(wrong: str, known: Iterable[str], what: str) -> str:
-    """The end of a sentence about a wrong name: the nearest of `known` where one is near, and all of them.
+    """The end of a sentence about a wrong name: the nearest of `known`, if any is near, and all of them.
 
     >>> did_you_mean("mea", ["mae", "vlae"], "models")
     '; did you mean mae or vlae? Known models: mae, vlae.'

@@ -33,7 +33,7 @@ def write_model(name: str, folder: Path) -> tuple[Path, Path]:
     adapter, test = folder / f"{name}.py", folder / f"test_{name}.py"
     for path in (adapter, test):
         if path.exists():
-            raise UsageError(f"{path.name} exists already and stays as it is; choose another name, or move that file.")
+            raise UsageError(f"{path.name} already exists and stays unchanged; choose another name or move that file.")
     if importlib.util.find_spec(name) or re.search(rf"\b{class_name}\b", example):
         raise UsageError(f"{name!r} or {class_name!r} is the name of something else in Python; choose another name.")
     write_atomically(adapter, re.sub(rf"\b{_EXAMPLE_CLASS}\b", class_name, example).encode())
@@ -42,10 +42,10 @@ def write_model(name: str, folder: Path) -> tuple[Path, Path]:
 
 
 def _check_name(name: str) -> None:
-    """UsageError unless `name` can be a module's in snake_case, of the 64 characters at most that a record allows."""
+    """UsageError unless `name` is a module name in snake_case, of at most 64 characters, as records require."""
     if re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", name) and len(name) <= 64 and not keyword.iskeyword(name):
         return
     raise UsageError(
-        f"a model cannot be called {name!r}: the name is that of a Python module; write at most 64 lower-case letters, "
-        "digits and single underscores between them, as in my_model."
+        f"a model cannot be called {name!r}: the name is also that of a Python module; use at most 64 lower-case "
+        "letters and digits, with single underscores between them, as in my_model."
     )

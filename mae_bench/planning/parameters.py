@@ -16,9 +16,9 @@ from mae_bench.planning.names import did_you_mean
 def resolve_parameters(model: str, constructor: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
     """Every parameter of the constructor (after data and preset) with the given value or its default, as JSON values.
 
-    A value must be of the parameter's annotated type, or where there is no annotation of the type of its default; an
-    integer given for a number becomes one, so that 2 and 2.0 are one job. A constructor with `**params` takes any name.
-    UsageError names the parameter, and the nearest known one where there is none of that name.
+    A value must have the parameter's annotated type or, without an annotation, the type of its default. An integer
+    given for a float becomes a float, so that 2 and 2.0 are the same job. A constructor with `**params` takes any name.
+    UsageError names the parameter and, if it is unknown, the nearest known one.
     """
     parameters, takes_any = _parameters(constructor)
     for name in given:
@@ -36,7 +36,7 @@ def resolve_parameters(model: str, constructor: Callable[..., Any], given: dict[
 
 
 def default_parameters(model: str, constructor: Callable[..., Any]) -> dict[str, Any]:
-    """The defaults alone, as JSON values; "..." for a parameter that has to be given."""
+    """The defaults alone, as JSON values; "..." for a parameter that must be given."""
     return {
         name: "..." if default is inspect.Parameter.empty else _default(model, name, expected, default)
         for name, (expected, default) in _parameters(constructor)[0].items()
@@ -44,7 +44,7 @@ def default_parameters(model: str, constructor: Callable[..., Any]) -> dict[str,
 
 
 def _parameters(constructor: Callable[..., Any]) -> tuple[dict[str, tuple[TypeAdapter[Any], Any]], bool]:
-    """Type and default of each parameter after data and preset, and whether `**` takes any others."""
+    """Type and default of each parameter after data and preset, and whether there is `**` for any others."""
     signature = list(inspect.signature(constructor).parameters.values())
     positional = [p for p in signature if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     named = positional[2:] + [p for p in signature if p.kind == p.KEYWORD_ONLY]
@@ -65,7 +65,7 @@ def _expected_type(hint: Any, default: Any) -> TypeAdapter[Any]:
         hint = type(default)
     try:
         return TypeAdapter(hint, config=ConfigDict(strict=True))
-    except PydanticUserError:  # a type that pydantic does not know, or one that brings a configuration of its own
+    except PydanticUserError:  # a type that pydantic does not know, or one with its own configuration
         return TypeAdapter(Any)
 
 
@@ -80,7 +80,7 @@ def _checked(model: str, name: str, expected: TypeAdapter[Any], value: Any) -> A
 
 
 def _default(model: str, name: str, expected: TypeAdapter[Any], value: Any) -> Any:
-    """The default as JSON, as it would be if it were given; unchanged where its own annotation does not allow it."""
+    """The default as JSON, converted like a given value; unchanged if its own annotation does not allow it."""
     try:
         return _as_json(expected, value)
     except ValidationError:

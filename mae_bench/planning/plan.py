@@ -1,4 +1,4 @@
-"""models x tasks x seeds -> jobs, each with its key. Does not import torch."""
+"""Models x tasks x seeds -> jobs, each with its key. Does not import torch."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ PRECISION = "float32"
 class ModelReference:
     """A model by name, with every parameter resolved: enough for another process on this machine to load it.
 
-    name: what boards call it. code: where it is written, as `registry.load_adapter_class` takes it. code_hash: SHA-256
-    of the text of the adapter's file.
+    name: its name on boards. code: where its class is, in the form that `registry.load_adapter_class` takes. code_hash:
+    SHA-256 of the text of the adapter's file.
     """
 
     name: str
     code: str
     params: tuple[tuple[str, Any], ...]
-    """Sorted by name; values are JSON."""
+    """Sorted by name; the values are JSON."""
     code_hash: str
 
     @property
@@ -39,8 +39,8 @@ class ModelReference:
 class Job:
     """One (model, task, preset, seed).
 
-    trained: the finished job whose weights are scored here, by the protocol of `task` at `preset` and without training;
-    None where this job trains its own.
+    trained: the finished job whose weights this job scores, without training, under the protocol of `task` at `preset`;
+    None if this job trains its own.
     """
 
     model: ModelReference
@@ -51,7 +51,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        """SHA-256 of all that decides the job's numbers: a finished key need never run twice."""
+        """SHA-256 of everything that determines the job's numbers: a job whose key has a record need not run again."""
         return sha256_of(
             {
                 "adapter_source": self.model.code_hash,
@@ -68,39 +68,39 @@ class Job:
 
     @property
     def title(self) -> str:
-        """One line that names the job to a person."""
+        """One line that names the job for people."""
         trained_on = f"{self.trained.task.name} {self.trained.preset}" if self.trained else None
         return run_title(self.task.name, self.preset, self.model.label, self.seed, trained_on)
 
 
 def plan(models: Sequence[ModelReference], tasks: Sequence[Task], preset: str, seeds: Iterable[int]) -> list[Job]:
-    """Every pair once for every seed, task by task and seed by seed, so that a board fills evenly; duplicates removed.
+    """Every model on every task with every seed, by task and then by seed so that a board fills evenly; no duplicates.
 
-    UsageError where a task lacks the preset, and where a seed or a parameter is beyond what a record can hold.
+    UsageError if a task lacks the preset, or if a record cannot hold a seed or a parameter.
     """
     for task in tasks:
         task.protocol(preset)
     seeds = list(seeds)
     for seed in seeds:
         if fault := absurdity(seed):
-            raise UsageError(f"seed {quoted(seed)} has no room in a record ({fault}); give a smaller one.")
+            raise UsageError(f"seed {quoted(seed)} does not fit in a record ({fault}); give a smaller one.")
     for model in models:
-        if fault := absurdity({"model": {"params": dict(model.params)}}):  # as deep as in a record
+        if fault := absurdity({"model": {"params": dict(model.params)}}):  # nested as in a record
             raise UsageError(
-                f"the parameters of {quoted(model.label)} have no room in a record ({fault}); give smaller ones."
+                f"the parameters of {quoted(model.label)} do not fit in a record ({fault}); give smaller ones."
             )
     jobs = [Job(model, task, preset, seed) for task in tasks for seed in seeds for model in models]
     return list({job.key: job for job in jobs}.values())
 
 
 def other_images(trained: Task, task: Task) -> str | None:
-    """Why no model of the task `trained` can be scored on `task`, as a clause; None where it can."""
+    """Why models of the task `trained` cannot be scored on `task`, as a clause; None if they can."""
     first, second = _images(trained), _images(task)
     return None if first == second else f"{trained.name} has {first}, and {task.name} has {second}"
 
 
 def _images(task: Task) -> str:
-    """Shape and likelihood of the task's images in words, with the levels if these are what is modelled."""
+    """The shape and likelihood of the task's images in words, with the levels if the likelihood models them."""
     data = task.data
     levels = "" if data.likelihood == "bernoulli" else f", levels 0 to {data.levels}"
     return f"images of shape {data.shape} with likelihood {data.likelihood}{levels}"

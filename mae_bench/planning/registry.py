@@ -1,7 +1,7 @@
 """A name -> an adapter class or a task, wherever it lives: built in, in a file, in a module, in an installed package.
 
 Installed packages offer models and tasks under the entry points `mae_bench.models` (a class) and `mae_bench.tasks` (the
-path of a TOML file, or a function without arguments that returns it). Nothing is imported before it is asked for.
+path of a TOML file, or a function without arguments that returns it). Nothing is imported before it is needed.
 """
 
 import re
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Offer:
-    """A model or a task that has a name. file: where a built-in one lies; target: what an entry point names."""
+    """A model or a task that is offered by name. file: that of a built-in one; target: what an entry point names."""
 
     name: str
     origin: str
@@ -34,13 +34,13 @@ class Offer:
 
     @property
     def place(self) -> str:
-        """Who offers it and where it lies there: "built in, baselines/mae.py"."""
+        """Who offers it and where it is: "built in, baselines/mae.py"."""
         return f"{self.origin}, {self.target or Path(*self.file.parts[-2:] if self.file else ())}"
 
 
 @dataclass(frozen=True)
 class ModelListing:
-    """What `list models` shows. fault: why the model cannot be loaded, where it cannot."""
+    """What `list models` shows of a model. fault: why the model cannot be loaded; None if it can."""
 
     offer: Offer
     description: str
@@ -50,7 +50,7 @@ class ModelListing:
 
 @dataclass(frozen=True)
 class TaskListing:
-    """What `list tasks` shows. task: None where it cannot be read, and then `fault` says why."""
+    """What `list tasks` shows of a task. task: None if it cannot be read; `fault` then says why."""
 
     offer: Offer
     task: Task | None
@@ -60,8 +60,8 @@ class TaskListing:
 def resolve_models(text: str) -> list[ModelReference]:
     """The models of a comma-separated list: grids expanded, defaults resolved, duplicates removed.
 
-    UsageError for a wrong name, code without one clear adapter, a wrong parameter, and two different models of one
-    name, which no board could tell apart.
+    UsageError for a wrong name, code without exactly one adapter to choose, a wrong parameter, or two different models
+    of the same name, which no board could tell apart.
     """
     references: dict[str, ModelReference] = {}
     hashes: dict[str, str] = {}
@@ -79,7 +79,7 @@ def resolve_models(text: str) -> list[ModelReference]:
 def resolve_tasks(text: str) -> list[Task]:
     """The tasks of a comma-separated list of names and paths of TOML files, duplicates removed.
 
-    UsageError for a wrong name, a faulty file, and two different tasks of one name.
+    UsageError for a wrong name, a faulty file, or two different tasks of the same name.
     """
     tasks: dict[str, Task] = {}
     for name in split_names(text):
@@ -90,7 +90,7 @@ def resolve_tasks(text: str) -> list[Task]:
 
 
 def known_tasks() -> list[Task]:
-    """Every readable task that has a name, built-in ones first; where two share a name, the first."""
+    """Every readable task that is offered by name, built-in ones first; of two with the same name, the first."""
     tasks: dict[str, Task] = {}
     for listing in list_tasks():
         if listing.task:
@@ -99,52 +99,52 @@ def known_tasks() -> list[Task]:
 
 
 def load_adapter_class(code: str) -> "type[Adapter]":
-    """The class of a `ModelReference.code`, or of any model as written without brackets; UsageError without one."""
+    """The class of a `ModelReference.code`, or of any model written without brackets; UsageError if there is none."""
     return _find_model(code)[2]
 
 
 def find_named_model(name: str) -> tuple[str, str]:
-    """`ModelReference.code` and the code's hash of the model offered under `name`, built in or by an installed package.
+    """The `ModelReference.code` and code hash of the model offered as `name`, built in or by an installed package.
 
-    Never a file or a module, whatever the name looks like. UsageError where there is no such offer.
+    `name` is never taken for a file or a module. UsageError if there is no such offer.
     """
     offer = _find_offer(name, "model")
     return offer.target or offer.name, code_hash(load_class(_code_of(offer)))
 
 
 def build_adapter(reference: ModelReference, data: "DataSpec", preset: str) -> "Adapter":
-    """Construct the model; UsageError names the model and what its constructor objected to."""
+    """Construct the model; UsageError names the model and the error of its constructor."""
     adapter_class = load_adapter_class(reference.code)
     try:
         return adapter_class(data, preset, **dict(reference.params))
     except Exception as error:
         raise UsageError(
             f"model {reference.label} cannot be built for preset {preset} and images of shape {data.shape} "
-            f"({describe(error)}); give other parameters or mend the model."
+            f"({describe(error)}); give other parameters or correct the model."
         ) from error
 
 
 def check_code(reference: ModelReference) -> None:
-    """UsageError where the model's code is another than it was when `reference` was made, and the key with it."""
+    """UsageError if the model's code, and with it the job's key, has changed since `reference` was made."""
     if code_hash(load_adapter_class(reference.code)) != reference.code_hash:
         raise UsageError(
             f"the code of model {reference.name} is not the one that the run was planned with; install the same one "
-            "everywhere, or give the command again after a change."
+            "everywhere or, after a change, give the command again."
         )
 
 
 def list_models() -> list[ModelListing]:
-    """Every model that has a name, built-in ones first. Imports them all, and with them torch."""
+    """Every model that is offered by name, built-in ones first. Imports all of them, and thereby torch."""
     return [_list_model(offer) for offer in _offers("model")]
 
 
 def list_tasks() -> list[TaskListing]:
-    """Every task that has a name, built-in ones first."""
+    """Every task that is offered by name, built-in ones first."""
     return [_list_task(offer) for offer in _offers("task")]
 
 
 def _check_name(name: str) -> None:
-    """UsageError if a record could not bear the name, which is also that of a folder."""
+    """UsageError if a record cannot hold the name, which is also a folder name in the store."""
     if not re.fullmatch(MODEL_NAME, name):
         raise UsageError(
             f"a model cannot be called {name!r}; rename it with at most 64 ASCII letters, digits, '_', '.' and '-'."
@@ -187,7 +187,7 @@ def _name(offer: Offer) -> str:
 
 
 def _find_offer(name: str, kind: _Kind) -> Offer:
-    """The one offer of that name; UsageError where there is none, or where packages offer the same name."""
+    """The only offer of that name; UsageError if there is none, or more than one."""
     offers = _offers(kind)
     found = [offer for offer in offers if offer.name == name]
     if not found:
@@ -196,12 +196,12 @@ def _find_offer(name: str, kind: _Kind) -> Offer:
     if len(found) > 1:
         places = " and ".join(offer.place for offer in found)
         remedy = "write module:Class for the one you mean" if kind == "model" else "write the path of its file"
-        raise UsageError(f"the {kind} {name!r} is offered by several ({places}); {remedy}, or uninstall a package.")
+        raise UsageError(f"the {kind} {name!r} is offered several times ({places}); {remedy}, or uninstall a package.")
     return found[0]
 
 
 def _find_model(base: str) -> "tuple[str, str, type[Adapter]]":
-    """A model's name, its `ModelReference.code` and its class; one from a file or a module bears its class's name."""
+    """A model's name, its `ModelReference.code` and its class; a model from a file or a module has its class's name."""
     if match := FILE.fullmatch(base):
         path = str(Path(match["path"]).expanduser().resolve())
         adapter_class = load_class(f"{path}:{match['name']}" if match["name"] else path)
@@ -225,6 +225,7 @@ def _load_task(offer: Offer) -> Task:
         path = Path(loaded() if callable(loaded) else loaded)
     except Exception as error:
         raise UsageError(
-            f"task {offer.name!r}, {offer.origin}, gives no path of a TOML file ({describe(error)}); mend that package."
+            f"task {offer.name!r}, {offer.origin}, does not give the path of a TOML file ({describe(error)}); "
+            "correct its package."
         ) from error
     return load_task(path)

@@ -1,4 +1,4 @@
-"""Suites: what to run under one name, and the tables that its records are laid out in. Does not import torch itself.
+"""Suites: what to run under one name, and the tables that show its records. Does not import torch itself.
 
 A suite is a TOML file, built in (`tasks/suites/`) or a user's own.
 """
@@ -23,12 +23,12 @@ Seed = Annotated[int, Field(ge=0)]
 
 
 class TableRow(Settings):
-    """A row of a table: a model of ours, a reported row, or one beside the other."""
+    """A row of a table: a model to run, a reported row, or the two side by side."""
 
     model: str | None = None
     """One model, as written for `run`."""
     reported: str | None = None
-    """The name of a row that the table's task reports."""
+    """The model name of one of the reported rows of the table's task."""
 
     @model_validator(mode="after")
     def _there_is_something_to_show(self) -> Self:
@@ -38,11 +38,11 @@ class TableRow(Settings):
 
 
 class Table(Settings):
-    """One table of a paper: its rows and columns on one task. Its models are run by the suite."""
+    """One table of a paper: its rows and columns on one task. The suite runs its models."""
 
     title: str
     task: str
-    """As written for `run`."""
+    """The task, as written for `run`."""
     metrics: Annotated[tuple[MetricName, ...], Field(min_length=1)]
     rows: Annotated[tuple[TableRow, ...], Field(min_length=1)]
 
@@ -53,7 +53,7 @@ class Suite(Settings):
     title: str
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     models: tuple[str, ...] = ()
-    """As written for `run`, grids included."""
+    """Models as written for `run`, grids included."""
     tasks: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
 
@@ -68,7 +68,7 @@ class Suite(Settings):
 
 @dataclass(frozen=True)
 class ResolvedRow:
-    """A table's row with what it names."""
+    """A table's row with its names resolved."""
 
     model: ModelReference | None
     reported: ReportedRow | None
@@ -76,7 +76,7 @@ class ResolvedRow:
 
 @dataclass(frozen=True)
 class SuiteListing:
-    """What `list suites` shows. suite: None where the file cannot be read, and then `fault` says why."""
+    """What `list suites` shows of a suite. suite: None if the file cannot be read; `fault` then says why."""
 
     name: str
     suite: Suite | None
@@ -106,7 +106,7 @@ def list_suites() -> list[SuiteListing]:
 
 
 def plan_suite(suite: Suite, preset: str, seeds: Sequence[int] | None = None) -> list[Job]:
-    """The jobs of a suite, each once, with other seeds where `seeds` gives them.
+    """The jobs of a suite, each once. seeds: used instead of the suite's own if given.
 
     UsageError for a wrong model, task, preset or reported row.
     """
@@ -121,17 +121,17 @@ def plan_suite(suite: Suite, preset: str, seeds: Sequence[int] | None = None) ->
 
 
 def resolve_table(table: Table) -> tuple[Task, list[ResolvedRow]]:
-    """The task of a table and what its rows name. UsageError for a wrong task, model or reported row."""
+    """The task of a table and its resolved rows. UsageError for a wrong task, model or reported row."""
     tasks = resolve_tasks(table.task)
     if len(tasks) != 1:
-        raise UsageError(f"table {table.title!r} names {len(tasks)} tasks; give each task a table of its own.")
+        raise UsageError(f"table {table.title!r} names {len(tasks)} tasks; give each task its own table.")
     return tasks[0], [_resolve_row(row, tasks[0]) for row in table.rows]
 
 
 def _resolve_row(row: TableRow, task: Task) -> ResolvedRow:
     models = resolve_models(row.model) if row.model else [None]
     if len(models) != 1:
-        raise UsageError(f"{row.model!r} is {len(models)} models; give each a row of its own.")
+        raise UsageError(f"{row.model!r} is {len(models)} models; give each its own row.")
     by_name = {reported.model: reported for reported in task.reported}
     if row.reported is not None and row.reported not in by_name:
         nearest = did_you_mean(row.reported, by_name, "reported rows")

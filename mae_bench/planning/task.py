@@ -12,7 +12,7 @@ from mae_bench.metrics.catalogue import MetricName
 from mae_bench.metrics.settings import DensitySettings, PosteriorSettings, ProbeSettings
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-"""The name of a task or a preset; it is also a folder of the store."""
+"""The name of a task or a preset; it is also a folder name in the store."""
 Tolerance = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PRESETS = ("smoke", "small", "paper")
 DEFAULT_PRESET = "small"
@@ -34,7 +34,7 @@ class DataSettings(Settings):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """The hash of all loaded arrays (`mae_bench.data.arrays.hash_arrays`)."""
     git_blob: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
-    """In place of `sha256`, where only this is published: the git blob id of the one file that the source reads."""
+    """Instead of `sha256`, if only this is published: the git blob id of the one file that the source reads."""
     shape: tuple[Count, Count, Count]
     likelihood: Literal["bernoulli", "discretized_logistic_mixture"]
     levels: Count
@@ -44,7 +44,7 @@ class DataSettings(Settings):
     validation_size: Count
     """Drawn from the source's training images by the task's seed."""
     test_size: Count
-    """The source's own test images where it has them, else drawn by the task's seed."""
+    """The source's own test images if it has any, else drawn by the task's seed."""
 
     @model_validator(mode="after")
     def _there_is_one_hash(self) -> Self:
@@ -53,12 +53,12 @@ class DataSettings(Settings):
         return self
 
     def sizes(self, subset: SplitSizes | None = None) -> SplitSizes:
-        """The sizes of the splits, or of those subsets of them."""
+        """The sizes of the splits, or those of `subset` if it is given."""
         return subset or SplitSizes(train=self.train_size, validation=self.validation_size, test=self.test_size)
 
 
 class TrainingSettings(Settings):
-    """The default loop (`mae_bench.job.training`). What a rate is halved for is patience epochs without gain."""
+    """The default loop (`mae_bench.job.training`). The rate is halved after `patience` epochs without improvement."""
 
     batch_size: Count
     initialisation_images: Count
@@ -67,12 +67,12 @@ class TrainingSettings(Settings):
     """Multiplies the rate after every step."""
     adam_betas: tuple[float, float]
     gradient_clip: Annotated[float, Field(gt=0)]
-    """The largest norm of the gradient of all weights together."""
+    """The largest norm allowed for the gradient of all weights together."""
     polyak_decay: Annotated[float, Field(ge=0, lt=1)]
     """The decay of the average of the weights that every evaluation uses."""
     patience: Count
     halvings: Annotated[int, Field(ge=0)]
-    """The last one ends the training instead: 3 halves the rate twice. 0: the rate is halved without end."""
+    """The halving with this number ends training instead: 3 halves the rate twice. 0: no halving ends training."""
     max_epochs: Count
 
 
@@ -84,18 +84,18 @@ class Protocol(Settings):
     posterior: PosteriorSettings
     probes: ProbeSettings
     subset: SplitSizes | None = None
-    """The sizes of fixed subsets of the splits that the preset trains and is scored on, drawn by the task's seed; None
-    for all images. Whatever counts images at the preset counts those."""
+    """The sizes of the fixed subsets of the splits, drawn by the task's seed, that the preset trains and is scored on;
+    None for all images. Every other count of images at the preset refers to these subsets."""
 
 
 class ReportedRow(Settings):
-    """A row that somebody else published: shown beneath ours, never ranked with them."""
+    """A row that somebody else published: shown below the measured rows, never ranked with them."""
 
     model: str
     citation: str
     metrics: dict[MetricName, float]
-    spreads: dict[MetricName, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
-    """Standard deviations that were printed with them."""
+    spreads: dict[MetricName, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    """The standard deviations that were published with the metrics."""
 
 
 class Task(Settings):
@@ -109,9 +109,9 @@ class Task(Settings):
     data: DataSettings
     presets: dict[Name, Protocol]
     reported: tuple[ReportedRow, ...] = ()
-    tolerances: dict[Name, dict[MetricName, Tolerance]] = {}
-    """For `mae-bench compare`, by preset: the largest change of a mean over seeds that counts as none. Not part of the
-    protocol, since no number depends on it."""
+    tolerances: dict[Name, dict[MetricName, Tolerance]] = Field(default_factory=dict)
+    """By preset: the largest change of a mean over seeds that `mae-bench compare` ignores. Not part of the protocol,
+    since no number depends on it."""
 
     @model_validator(mode="after")
     def _there_are_enough_images(self) -> Self:
@@ -126,23 +126,23 @@ class Task(Settings):
                     raise ValueError(f"presets.{preset}.{section}.test_images is {wanted}, but there are {sizes.test}")
             images, clusters = protocol.probes.kmeans_images, max(protocol.probes.kmeans_clusters, default=1)
             if (sizes.train if images == "all" else images) < clusters:
-                raise ValueError(f"presets.{preset}.probes.kmeans_images must be at least {clusters}, one a cluster")
+                raise ValueError(f"presets.{preset}.probes.kmeans_images must be at least {clusters}, one per cluster")
         return self
 
     @model_validator(mode="after")
     def _tolerances_are_of_presets(self) -> Self:
         if unknown := set(self.tolerances) - set(self.presets):
-            raise ValueError(f"tolerances.{min(unknown)} is of no preset")
+            raise ValueError(f"tolerances.{min(unknown)} names no preset")
         return self
 
     def protocol(self, preset: str) -> Protocol:
-        """The protocol of `preset`; UsageError names the presets there are."""
+        """The protocol of `preset`; UsageError names the known presets."""
         if preset not in self.presets:
             raise UsageError(f"task {self.name} has no preset {preset!r}; choose one of {', '.join(self.presets)}.")
         return self.presets[preset]
 
     def resolved(self, preset: str) -> dict[str, Any]:
-        """The protocol of `preset` with the data it stands on, as JSON: what `protocol_hash` is taken over."""
+        """The protocol of `preset` with its data settings, as JSON: `protocol_hash` is computed from this."""
         return {
             "task": self.name,
             "version": self.version,
@@ -160,8 +160,8 @@ def load_task(path: Path) -> Task:
     """Read and validate a task file.
 
     In the file, `[training]`, `[density]`, `[posterior]` and `[probes]` hold what all presets share; a preset's own
-    tables (`[presets.small.training]`) replace single keys of them. `[presets.small.subset]` stands alone. UsageError
-    names the file and the first fault.
+    tables (`[presets.small.training]`) override single keys. `[presets.small.subset]` has no shared counterpart.
+    UsageError names the file and the first fault.
     """
     content = read_toml(path, "task")
     sections = {name: content.pop(name, {}) for name in Protocol.model_fields}

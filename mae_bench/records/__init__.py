@@ -1,1 +1,1 @@
-"""Records: their schema, the store they lie in, and what is computed over several of them."""
+"""Records: their schema and seal, the store, the progress of jobs, and estimates of their time."""

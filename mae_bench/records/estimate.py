@@ -1,4 +1,4 @@
-"""How long jobs will take, by the clocks of finished records. Does not import torch."""
+"""Estimates of how long jobs will take, from the clocks of finished records. Does not import torch."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -11,26 +11,26 @@ from mae_bench.records.schema import Record
 from mae_bench.records.store import Store, json_files, read_if_record
 
 PUBLISHED = Path("leaderboard/results")
-"""The published board, in a checkout: its records count beside those of one's own store."""
+"""The published board in a checkout: its records are used together with those of the user's store."""
 
 _Place = tuple[str, str, str, str]
 
 
 def describe_estimate(jobs: Sequence[Job], store: Store) -> str:
-    """A sentence: how long `jobs` take by the records in `store` and on the published board, and how many have none."""
+    """In words, how long `jobs` take by the records in `store` and on the published board, and how many have none."""
     seconds, without = estimate_seconds(jobs, [*_readable_records(store.root), *_readable_records(PUBLISHED)])
     if without == len(jobs):
         return "no estimate of the time: these models have no finished record on these tasks at this preset"
-    left_out = f"; jobs without any record, {without} of {len(jobs)}, are not in it" if without else ""
-    return f"about {describe_duration(seconds)} by the records of this store and of the published board{left_out}"
+    left_out = f"; jobs without any record, {without} of {len(jobs)}, are not included" if without else ""
+    return f"about {describe_duration(seconds)} by the records of this store and the published board{left_out}"
 
 
 def estimate_seconds(jobs: Sequence[Job], records: Iterable[Record]) -> tuple[float, int]:
-    """Seconds for all jobs one after another, and how many of them could not be counted.
+    """The seconds that all jobs take one after another, and the number of jobs left out for lack of records.
 
-    A job takes as long as the complete records of its model on its task at its preset took on average, whatever the
-    machine: those with its parameters, or else those with any. One without such a record counts nothing. Models that
-    were trained elsewhere tell nothing of a training here.
+    A job is assumed to take the average time of the complete records of its model on its task at its preset, on any
+    machine: those with its parameters or, if there are none, those with any parameters. Records of models that were
+    trained elsewhere are ignored, since they say nothing about training here.
     """
     seconds: dict[_Place, list[float]] = {}
     for record in records:
@@ -47,7 +47,7 @@ def estimate_seconds(jobs: Sequence[Job], records: Iterable[Record]) -> tuple[fl
 
 
 def describe_duration(seconds: float) -> str:
-    """ "2 h 10 min", "4 min", "20 s": rounded to what is shown."""
+    """The duration in words, rounded: "2 h 10 min", "4 min", "20 s"."""
     if seconds < 59.5:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
@@ -55,12 +55,12 @@ def describe_duration(seconds: float) -> str:
 
 
 def _places(label: str, name: str, task: str, preset: str) -> tuple[_Place, _Place]:
-    """What a job counts under: its model with its parameters, and its model with any."""
+    """The groups that a job belongs to: its model with its parameters, and its model with any."""
     return ("label", label, task, preset), ("name", name, task, preset)
 
 
 def _readable_records(root: Path) -> Iterator[Record]:
-    """The records under `root`, without the broken ones: they are no reason to give no estimate."""
+    """The records under `root`, except broken ones, which should not prevent an estimate."""
     for path in json_files(root):
         with suppress(RecordError):
             record = read_if_record(path)

@@ -1,6 +1,6 @@
-"""How far a job is: a small file in its working directory, written by the process that runs it and read by any other.
+"""The progress of a job: a small file in its working directory, written by the process that runs it, read by any other.
 
-It is what the table of a run and `mae-bench status` show, whichever machine the job is on. Does not import torch.
+The table of a run and `mae-bench status` show it, whichever machine the job is on. Does not import torch.
 """
 
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from mae_bench.foundation.untrusted import load_untrusted
 
 PROGRESS_FILE = "progress.json"
 STALE_SECONDS = 30.0
-"""A running job that was silent for so long is dead, or its machine is. Clocks may differ by less."""
+"""A running job without a heartbeat for this long is dead, or its machine is. Clocks may differ by less."""
 
 State = Literal["running", "done", "failed", "stopped"]
 
 
 class JobProgress(BaseModel):
-    """What the file holds. Times are seconds since 1970, by the clock of the machine that runs the job."""
+    """The content of the file. Times are seconds since 1970, by the clock of the machine that runs the job."""
 
     key: str
     title: str
@@ -31,22 +31,22 @@ class JobProgress(BaseModel):
     pid: int
     started: float
     updated: float
-    """The last heartbeat."""
+    """The time of the last heartbeat."""
     stage: str = ""
     done: int = 0
     total: int = 0
     note: str = ""
     stage_started: float = 0.0
     stage_from: int = 0
-    """How much of the stage was done when it started here: a resumed training starts in its midst."""
+    """How much of the stage was done when it started here: resumed training starts partway through."""
     failure: str = ""
 
     def is_stale(self, now: float) -> bool:
-        """Whether it says that it runs, and its last heartbeat is not within `STALE_SECONDS` of now, past or future."""
+        """Whether it says "running", but its last heartbeat is not within `STALE_SECONDS` of now, past or future."""
         return self.state == "running" and not abs(now - self.updated) <= STALE_SECONDS
 
     def seconds_left(self) -> float | None:
-        """Of the stage, at the pace so far; None before there is one. Training may stop earlier than its last epoch."""
+        """The time left in the stage at its pace so far; None if there is no pace yet. Training may stop earlier."""
         steps = self.done - self.stage_from
         if steps <= 0:
             return None
@@ -55,7 +55,7 @@ class JobProgress(BaseModel):
 
 
 def read_progress(path: Path) -> JobProgress | None:
-    """What the file says, which anybody may have written; None where there is none, or none that can be read."""
+    """The content of the file, which is untrusted; None if there is no file or it cannot be read."""
     try:
         return JobProgress.model_validate(load_untrusted(path, "progress file"), strict=True)
     except (RecordError, ValidationError):
@@ -63,7 +63,7 @@ def read_progress(path: Path) -> JobProgress | None:
 
 
 def all_progress(root: Path) -> Iterator[JobProgress]:
-    """Of every job under `root`."""
+    """The progress of every job under `root`."""
     for path in sorted(root.rglob(PROGRESS_FILE)):
         if progress := read_progress(path):
             yield progress

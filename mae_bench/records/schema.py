@@ -1,4 +1,4 @@
-"""The record: all that one job found out, and all that is needed to run it again. Does not import torch."""
+"""The record: all results of one job, and all that is needed to run it again. Does not import torch."""
 
 from typing import Annotated, Any, Literal
 
@@ -21,14 +21,14 @@ class Section(BaseModel):
 
 
 class ModelSection(Section):
-    """The model: its bare name and every parameter, defaults resolved. The name is also a folder of the store."""
+    """The model: its bare name and every parameter, defaults resolved. The name is also a folder name in the store."""
 
     name: Annotated[str, Field(pattern=f"^{MODEL_NAME}$")]
     params: dict[str, Any]
 
     @property
     def label(self) -> str:
-        """How the model is written on the command line and on boards, as `ModelReference.label`."""
+        """The model as written on the command line and on boards, like `ModelReference.label`."""
         return model_label(self.name, self.params)
 
 
@@ -40,7 +40,7 @@ class TaskSection(Section):
 
 
 class Metric(Section):
-    """One measured value. `value` is null where it was not finite, and `reason` says why."""
+    """One measured value. `value` is null if it was not finite; `reason` then says why."""
 
     value: Finite | None
     stderr: Finite | None
@@ -52,7 +52,7 @@ class Metric(Section):
 
 
 class EpochRow(Section):
-    """One epoch of the training curve: losses in nats an image, means over the epoch or the validation set."""
+    """One epoch of the training curve: losses in nats per image, means over the epoch or the validation set."""
 
     epoch: int
     step: int
@@ -62,7 +62,7 @@ class EpochRow(Section):
 
 
 class TrainingSection(Section):
-    """How training went. `partial` where it was cut short: such a record is shown and never ranked."""
+    """How training went. `partial` if it was cut short: such a record is shown but never ranked."""
 
     status: Literal["complete", "partial"]
     reason: str
@@ -71,12 +71,12 @@ class TrainingSection(Section):
     best_epoch: int | None
     parameters: int
     compiled: bool = False
-    """Its steps, by torch.compile."""
+    """Whether its steps were compiled by torch.compile."""
     curve: tuple[EpochRow, ...] = ()
 
 
 class TrainedSection(Section):
-    """The job that trained the model, where that was done by another protocol than the one that scored it here.
+    """The job that trained the model, if its protocol is not the one under which the model was scored here.
 
     The model and the seed are those of the record.
     """
@@ -85,7 +85,7 @@ class TrainedSection(Section):
     task: TaskSection
     preset: Name
     protocol: dict[str, Any]
-    """In full, since the network is built from it."""
+    """The whole protocol, since the network is built from it."""
 
     @property
     def place(self) -> str:
@@ -94,7 +94,7 @@ class TrainedSection(Section):
 
 
 class Hashes(Section):
-    """SHA-256 of what the numbers stand on."""
+    """SHA-256 of what the numbers depend on."""
 
     protocol: Hash
     data: Hash
@@ -104,7 +104,7 @@ class Hashes(Section):
 
 
 class Clocks(Section):
-    """Seconds of wall time, over all sessions of the job."""
+    """Seconds of wall time, summed over all sessions of the job."""
 
     training_seconds: Finite
     evaluation_seconds: Finite
@@ -125,7 +125,7 @@ class Environment(Section):
 
 
 class Record(Section):
-    """One job's record. `record_hash` is taken over the canonical JSON of the rest."""
+    """One job's record. `record_hash` is the SHA-256 of the canonical JSON of the rest."""
 
     schema_version: Literal[1] = 1
     key: Hash
@@ -145,36 +145,36 @@ class Record(Section):
     hashes: Hashes
     environment: Environment
     created: str
-    """UTC, ISO 8601."""
+    """The time in UTC, ISO 8601."""
     record_hash: Hash
     trained: TrainedSection | None = None
 
     @property
     def title(self) -> str:
-        """One line that names the run to a person, as `Job.title` does."""
+        """One line that names the run for people, like `Job.title`."""
         place = self.trained.place if self.trained else None
         return run_title(self.task.name, self.preset, self.model.label, self.seed, place)
 
     def content(self) -> dict[str, Any]:
-        """The record as its file holds it. A field that the file lacks stays away, so that a field which a later
-        mae-bench adds with a default changes the hash of no older record.
+        """The record as its file holds it. A field that the file lacks stays absent, so that a field which a
+        later mae-bench adds with a default does not change the hash of an older record.
         """
         return self.model_dump(mode="json", exclude_unset=True)
 
     def content_hash(self) -> str:
-        """What `record_hash` must be: the hash of everything else that the file holds."""
+        """The value that `record_hash` must have: the hash of everything else that the file holds."""
         return content_hash(self, "record_hash")
 
 
 def content_hash(section: Section, seal: str) -> str:
-    """SHA-256 of the canonical JSON of all that the file of `section` holds but the field `seal`: what that must be."""
+    """The value that the field `seal` must have: SHA-256 of the canonical JSON of the rest of the file of `section`."""
     content = section.model_dump(mode="json", exclude_unset=True)
     content.pop(seal, None)
     return sha256_of(content)
 
 
 def seal(content: dict[str, Any]) -> Record:
-    """A record from everything but its hash."""
+    """The record with this content, which is everything but its hash."""
     with_defaults = Record.model_validate({**content, "record_hash": "0" * 64}).model_dump()
     unsealed = Record.model_validate(with_defaults)
     return unsealed.model_copy(update={"record_hash": unsealed.content_hash()})

@@ -1,4 +1,4 @@
-"""JSON that is sealed with a hash of its own content: read from files that anybody may have written."""
+"""JSON that is sealed with a hash of its content, read from untrusted files."""
 
 from typing import Any, TypeVar
 
@@ -12,9 +12,9 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 
 def check_seal(kind: type[AnySection], content: Any, seal: str, *, what: str, name: str, remedy: str) -> AnySection:
-    """`content` as `kind`, whose field `seal` is the SHA-256 of the canonical JSON of everything else.
+    """`content` as a `kind`, whose field `seal` must be the SHA-256 of the canonical JSON of the rest.
 
-    RecordError names the file as a `what` called `name`, the fault and the remedy.
+    RecordError calls the file a `what` named `name`, and states the fault and the remedy.
     """
     try:
         checked = kind.model_validate(content)
@@ -25,7 +25,7 @@ def check_seal(kind: type[AnySection], content: Any, seal: str, *, what: str, na
         raise RecordError(
             f"{what} {name} does not fit the schema ({where}: {quoted(first['msg'])}); {remedy}."
         ) from error
-    except ValueError as error:  # text that has no bytes in UTF-8
+    except ValueError as error:  # text that cannot be encoded as UTF-8
         raise RecordError(f"{what} {name} cannot be hashed ({quoted(error)}); {remedy}.") from error
     if not intact:
         raise RecordError(f"{what} {name} was changed after it was written (its hash does not match); {remedy}.")

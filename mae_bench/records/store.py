@@ -1,4 +1,4 @@
-"""The store: one JSON file a record, `<root>/<task>/<preset>/<model>/<key>.json`. Does not import torch."""
+"""The store: one JSON file per record, `<root>/<task>/<preset>/<model>/<key>.json`. Does not import torch."""
 
 import json
 import re
@@ -15,32 +15,32 @@ from mae_bench.records.schema import SCHEMA_VERSION, Record
 from mae_bench.records.sealed import check_seal
 
 VERIFICATION_SUFFIX = ".verification.json"
-"""Of the file beside a record that says how its rerun came out (`mae_bench.review.verification`); no record."""
+"""The suffix of a verification, the result of a rerun, beside its record (`mae_bench.review.verification`)."""
 SUPERSEDED_FILE = "superseded"
-"""In a job's working directory, from a run of everything anew: the record beside it is of before that run."""
+"""In a job's working directory, it marks the record beside it as older than a run that repeats every job."""
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def read_record(path: Path) -> Record:
-    """Read a record that anybody may have written, and check it: limits, JSON, schema version, schema, record hash.
+    """Read an untrusted record and check it: limits, JSON, schema version, schema, record hash.
 
-    RecordError is one sentence with the file's name, the fault and the remedy.
+    RecordError is one sentence that states the file's name, the fault and the remedy.
     """
     return _checked(path.name, load_untrusted(path))
 
 
 def read_if_record(path: Path) -> Record | None:
-    """Like `read_record`, but None for JSON that is no record at all: it has no top-level `metrics`."""
+    """Like `read_record`, but None for JSON that is not a record at all, since it has no top-level `metrics`."""
     content = load_untrusted(path)
     return _checked(path.name, content) if isinstance(content, dict) and "metrics" in content else None
 
 
 def json_files(folder: Path) -> list[Path]:
-    """Every JSON file anywhere under `folder` but verifications, sorted; none where there is no such folder.
+    """Every JSON file anywhere under `folder` except verifications, sorted; empty if there is no such folder.
 
-    Not what lies in folders that are named as a key is: they are the working directories of jobs, where a model's own
-    `fit` may keep JSON of any kind. Symbolic links to folders are not followed; those to files are listed, for
-    `read_record` to refuse by name.
+    Folders whose name looks like a key are left out: they are the working directories of jobs, where a model's own
+    `fit` may keep any JSON. Symbolic links to folders are not followed; those to files are listed, so that
+    `read_record` refuses them by name.
     """
     return sorted(
         path
@@ -51,7 +51,7 @@ def json_files(folder: Path) -> list[Path]:
 
 
 def _checked(name: str, content: Any) -> Record:
-    """`content` as a record; `name` is what messages call it."""
+    """`content` as a record, which messages call `name`."""
     remedy = "delete it and run its job again"
     if not isinstance(content, dict) or "metrics" not in content:
         raise RecordError(f"{name} is not a record of mae-bench (it has no metrics); give a file that `run` wrote.")
@@ -66,7 +66,7 @@ def _checked(name: str, content: Any) -> Record:
 
 
 def _upgrade(content: dict[str, Any]) -> str:
-    """What to do about a record of a newer schema: it says itself which mae-bench wrote it."""
+    """The remedy for a record of a newer schema; the record says which mae-bench wrote it."""
     environment = content.get("environment")
     writer = environment.get("mae_bench") if isinstance(environment, dict) else None
     known = isinstance(writer, str) and re.fullmatch(r"[0-9][0-9A-Za-z.+-]{0,30}", writer)
@@ -75,16 +75,16 @@ def _upgrade(content: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Store:
-    """All records under `root`. A record is only ever replaced whole."""
+    """All records under `root`. A record is only ever replaced as a whole."""
 
     root: Path
 
     def record_path(self, job: Job) -> Path:
-        """Where the record of `job` lies once it is done."""
+        """The path of the record of `job`, once it is done."""
         return self._path(job.task.name, job.preset, job.model.name, job.key)
 
     def path_of(self, record: Record) -> Path:
-        """Where `record` lies once it is saved."""
+        """The path of `record`, once it is saved."""
         return self._path(record.task.name, record.preset, record.model.name, record.key)
 
     def working_directory(self, job: Job) -> Path:
@@ -92,18 +92,18 @@ class Store:
         return self.record_path(job).with_suffix("")
 
     def supersede(self, job: Job) -> None:
-        """Note that `job` is to run, though it has a record; that stays readable until `save` replaces it."""
+        """Note that `job` is to run again although it has a record, which stays readable until `save` replaces it."""
         write_atomically(self.working_directory(job) / SUPERSEDED_FILE, b"")
 
     def is_superseded(self, job: Job) -> bool:
-        """Whether the record of `job`, if it has one, is of before a run of everything anew that has not come to it."""
+        """Whether `job` was noted by `supersede` and no new record of it has been saved since."""
         return (self.working_directory(job) / SUPERSEDED_FILE).exists()
 
     def _path(self, task: str, preset: str, model: str, key: str) -> Path:
         return self.root / task / preset / model / f"{key}.json"
 
     def find(self, job: Job) -> Record | None:
-        """The record of `job`, or None where it has none. RecordError where its file is broken."""
+        """The record of `job`, or None if it has none. RecordError if its file is broken."""
         path = self.record_path(job)
         if not path.exists():
             return None
@@ -119,12 +119,12 @@ class Store:
         return record
 
     def save(self, record: Record) -> Path:
-        """Write `record` to its place and return that. RecordError for what could not be read again."""
+        """Write `record` to its path and return the path. RecordError if it could not be read again."""
         path = self.path_of(record)
         content = record.content()
         if fault := absurdity(content):
             raise RecordError(
-                f"record {path.name} cannot be stored ({fault}); change what the adapter is given or says."
+                f"record {path.name} cannot be stored ({fault}); change the adapter's parameters or messages."
             )
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         write_atomically(path, f"{text}\n".encode())

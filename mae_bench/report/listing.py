@@ -1,4 +1,4 @@
-"""What `list` prints: tables of models, tasks and suites, as wide as the terminal, or elsewhere as wide as they need."""
+"""What `list` prints: tables of models, tasks and suites, as wide as the terminal or, in a pipe, as they need."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO

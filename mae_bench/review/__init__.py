@@ -1,1 +1,1 @@
-"""May these records be believed? Static checks, reruns, and the badges that follow from both."""
+"""Can these records be trusted? The static check, reruns, and the badges that follow from both."""

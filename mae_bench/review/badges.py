@@ -1,4 +1,4 @@
-"""Which badge a row of a board bears: what of its numbers somebody other than their author has checked."""
+"""The badge of a board's row: what somebody other than the author has checked about its numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ from mae_bench.review.verification import Badge, badge, verification_files
 
 @dataclass(frozen=True)
 class Badges:
-    """The hashes of the records that bear badges. A row bears the badge that all of its records bear.
+    """The hashes of the records that have badges. A row has the badge that all of its records have.
 
-    checked: records without a fault (`mae_bench.review.check`). verified: those for which a verification vouches.
+    checked: records without a fault (`mae_bench.review.check`). verified: those that a verification confirms.
     """
 
     checked: frozenset[str] = frozenset()
     verified: frozenset[str] = frozenset()
 
     def of(self, row: Row) -> Badge | None:
-        """ "verified", "submitted", or None where a record of the row was not checked or is faulty."""
+        """The row's badge: "verified", "submitted", or None if one of its records was not checked or is faulty."""
         hashes = {record.record_hash for record in row.records}
         return badge(hashes, self.verified) if hashes and hashes <= self.checked else None
 
 
 NO_BADGES = Badges()
-"""For records that nobody but their author has seen."""
+"""The badges of records that only their author has seen."""
 
 
 def read_badges(results: Path, tasks: Sequence[Task]) -> Badges:
@@ -38,5 +38,5 @@ def read_badges(results: Path, tasks: Sequence[Task]) -> Badges:
 
 
 def read_verified(results: Path, tasks: Sequence[Task]) -> Badges:
-    """For a report that marks verified rows alone: nothing is checked where nothing is verified."""
+    """The badges for a report that marks only verified rows: without verifications, nothing is checked."""
     return read_badges(results, tasks) if verification_files(results) else NO_BADGES

@@ -1,4 +1,4 @@
-"""The check of records: may they stand on a board? Reads JSON and nothing else; no submitted code is ever imported."""
+"""The static check of records: may they be on a board? It only reads JSON and never imports submitted code."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,7 @@ from mae_bench.review.verification import verification_fault, verification_files
 class CheckedRecords:
     """files: the records without a fault, by file. faults: one sentence for each, with the file and the remedy.
 
-    verified: the hashes of those records that the verification beside them vouches for, in the folders that were
-    searched.
+    verified: the hashes of the records that the verification beside them confirms, in the folders that were searched.
     """
 
     files: Mapping[Path, Record]
@@ -35,13 +34,13 @@ class CheckedRecords:
 
 
 def check_records(paths: Sequence[Path], tasks: Sequence[Task], board: Sequence[Record] = ()) -> CheckedRecords:
-    """Check the records at `paths`: files, or folders searched through.
+    """Check the records at `paths`, which are files or folders to search.
 
-    A record is good where `read_record` accepts it; its file is named after its key; its key, its protocol and its data
-    are those that the task in `tasks`, this engine and the record's own model give; its numbers are possible
-    (`mae_bench.review.plausibility`); and there is no other of the same run, at `paths` or on `board`, the records
-    they are to join. A record of `board` with the same key does not count, since it would be replaced, unless it is
-    complete and the new one partial. A verification in a folder of `paths` must vouch for the record beside it
+    A record is good if `read_record` accepts it; its file is named after its key; its key, its protocol and its data
+    are those that follow from the task in `tasks`, this engine and the record's own model; its numbers are possible
+    (`mae_bench.review.plausibility`); and no other record of its run is at `paths` or on `board`, which the records are
+    to join. A record on `board` with the same key is allowed, since it would be replaced, unless it is complete and the
+    new one is partial. A verification in a folder of `paths` must confirm the record beside it
     (`mae_bench.review.verification`).
     """
     by_name = {task.name: task for task in tasks}
@@ -66,12 +65,12 @@ def check_records(paths: Sequence[Path], tasks: Sequence[Task], board: Sequence[
 
 
 def describe_run(record: Record) -> str:
-    """One line that names the run to a person, whatever the record says."""
+    """One printable line that names the run for people, whatever the record contains."""
     return quoted(record.title)
 
 
 def _read(path: Path) -> tuple[dict[Path, Record], list[str]]:
-    """The record at `path`, or all those in that folder; and a sentence for each fault."""
+    """The record at `path`, or all records in that folder, and a sentence for each fault."""
     found: dict[Path, Record] = {}
     broken: list[str] = []
     if path.is_dir():
@@ -93,12 +92,13 @@ def _read(path: Path) -> tuple[dict[Path, Record], list[str]]:
 
 
 def _record_faults(file: str, record: Record, tasks: Mapping[str, Task]) -> list[str]:
-    """Sentences: why the record is not this task's and engine's, or, where it is, what is impossible in it."""
+    """Sentences: why the record does not belong to this task and engine or, if it does, what is impossible in it."""
     task = tasks.get(record.task.name)
     if task is None or record.preset not in task.presets:
         known = ", ".join(f"{task.name} ({', '.join(task.presets)})" for task in tasks.values()) or "none"
         return [
-            f"record {file} is of {record.task.name}, preset {record.preset}; give records of a known task: {known}."
+            f"record {file} is of {record.task.name} at preset {record.preset}, which is unknown; "
+            f"give records of a known task: {known}."
         ]
     if fault := _foreign(file, record, task, tasks):
         return [f"record {file} {fault}."]
@@ -106,7 +106,7 @@ def _record_faults(file: str, record: Record, tasks: Mapping[str, Task]) -> list
 
 
 def _foreign(file: str, record: Record, task: Task, tasks: Mapping[str, Task]) -> str | None:
-    """The first reason why the record is not one that this mae-bench would write for `task`; None where it is."""
+    """The first reason why this mae-bench would not write such a record for `task`; None if it would."""
     protocol = task.protocol_hash(record.preset)
     foreign_training = _foreign_training(record, task, tasks)
     training = None if foreign_training else _training(record, tasks)
@@ -119,7 +119,7 @@ def _foreign(file: str, record: Record, task: Task, tasks: Mapping[str, Task]) -
         ),
         (
             record.task.version == task.version,
-            f"is of version {record.task.version} of task {task.name}, which is at {task.version}; {again}",
+            f"is of version {record.task.version} of task {task.name}, which is now at version {task.version}; {again}",
         ),
         (
             task.data.sha256 in (record.hashes.data, None),
@@ -132,15 +132,15 @@ def _foreign(file: str, record: Record, task: Task, tasks: Mapping[str, Task]) -
         (not foreign_training, foreign_training or ""),
         (
             record.key == Job(_model(record), task, record.preset, record.seed, training).key,
-            f"bears a key that its contents do not give; {again}",
+            f"has a key that does not match its contents; {again}",
         ),
-        (file == f"{record.key}.json", f"is not named after its key; name it {record.key}.json"),
+        (file == f"{record.key}.json", f"is not named after its key; rename it to {record.key}.json"),
     )
     return next((fault for good, fault in checks if not good), None)
 
 
 def _training(record: Record, tasks: Mapping[str, Task]) -> Job | None:
-    """The job that trained the model where that was elsewhere, as the known task of its name has it."""
+    """The job that trained the model, if it was trained elsewhere, by the known task of that name."""
     trained = record.trained
     task = tasks.get(trained.task.name) if trained else None
     if trained is None or task is None or trained.preset not in task.presets:
@@ -149,14 +149,14 @@ def _training(record: Record, tasks: Mapping[str, Task]) -> Job | None:
 
 
 def _foreign_training(record: Record, task: Task, tasks: Mapping[str, Task]) -> str | None:
-    """Why this mae-bench would not score on `task` what the record says it trained elsewhere; None where it would."""
+    """Why this mae-bench would not score on `task` a model that was trained as the record says; None if it would."""
     trained, training = record.trained, _training(record, tasks)
     if trained is None:
         return None
     if training is None:
-        return f"is of a model trained on {trained.place}, which is no known task; give records of known tasks"
+        return f"is of a model trained on {trained.place}, which is not a known task; give records of known tasks"
     if record.training.status == "partial":
-        return "is of a model whose training was cut short; finish that, and evaluate the model again"
+        return "is of a model whose training was cut short; finish the training and evaluate the model again"
     if difference := other_images(training.task, task):
         return f"is of a model that cannot be scored on {task.name} ({difference}); evaluate it on another task"
     if (trained.key, trained.task.version, sha256_of(trained.protocol)) != (
@@ -165,18 +165,18 @@ def _foreign_training(record: Record, task: Task, tasks: Mapping[str, Task]) -> 
         training.task.protocol_hash(training.preset),
     ):
         return (
-            f"is of a model trained by another job than {training.task.name} and its own contents give; train and "
+            f"is of a model trained by another job than {training.task.name} and the record itself define; train and "
             "evaluate the model again with this mae-bench"
         )
     return None
 
 
 def _duplicates(found: Mapping[Path, Record], board: Sequence[Record]) -> list[str]:
-    """A sentence for each record of a run that another is of: found twice, by another adapter file, or complete."""
+    """A sentence for each record whose run has another: the same one, one by another adapter file, or a complete one."""
     complete = {record.key for record in board if record.training.status == "complete"}
     faults = [
-        f"record {record.key}.json is partial, and the board has a complete one of its job, which it would replace; "
-        "leave it out, or run the job to its end."
+        f"record {record.key}.json is partial and would replace a complete record of its job on the board; "
+        "leave it out or run the job to its end."
         for record in found.values()
         if record.training.status == "partial" and record.key in complete
     ]
@@ -185,7 +185,7 @@ def _duplicates(found: Mapping[Path, Record], board: Sequence[Record]) -> list[s
         other = keys.setdefault(record.key, record)
         if other is not record:
             difference = "" if other == record else " with different contents"
-            faults.append(f"record {record.key}.json is there twice{difference}; keep one of the two.")
+            faults.append(f"record {record.key}.json was found twice{difference}; keep one of the two.")
     runs: dict[str, str] = {}
     for record in (*(record for record in board if record.key not in keys), *keys.values()):
         other_key = runs.setdefault(record.title, record.key)
@@ -200,7 +200,7 @@ def _duplicates(found: Mapping[Path, Record], board: Sequence[Record]) -> list[s
 def _judge_verifications(
     paths: Sequence[Path], good: Mapping[Path, Record], tasks: Mapping[str, Task]
 ) -> Iterator[tuple[Record | None, str | None]]:
-    """Of each verification under `paths` the good record beside it and, where it does not vouch for that, why."""
+    """For each verification under `paths`, the good record beside it and, if it does not confirm that record, why."""
     beside = {verification_path(file): record for file, record in good.items()}
     files = (file for path in paths if path.is_dir() for file in verification_files(path))
     for file in dict.fromkeys(file.parent.resolve() / file.name for file in files):
@@ -209,6 +209,6 @@ def _judge_verifications(
 
 
 def _model(record: Record) -> ModelReference:
-    """The record's own word for its model; no source, since nothing is loaded."""
+    """The model as the record describes it, without its code, since nothing is loaded."""
     params = tuple(sorted(record.model.params.items()))
     return ModelReference(record.model.name, "", params, record.hashes.adapter_source)

@@ -1,8 +1,8 @@
-"""What no run can have found: numbers that contradict the protocol, each other or arithmetic.
+"""Numbers that no run can have measured: they contradict the protocol, each other or arithmetic.
 
 The importance-weighted estimates of one record share their draws, so most relations between them hold exactly, up to
-rounding; where chance has a part, `NOISE` standard errors are allowed. Nothing here can tell an invented number from a
-measured one: it finds mistakes, and numbers that were changed one by one.
+rounding; where chance plays a part, `NOISE` standard errors are allowed. Invented numbers cannot be told from measured
+ones in general: this finds mistakes, and numbers that were changed one by one.
 """
 
 from collections.abc import Iterator
@@ -17,15 +17,15 @@ from mae_bench.planning.task import Protocol, Task
 from mae_bench.records.schema import Metric, Record
 
 NOISE = 5.0
-"""Standard errors by which an average may miss a bound that its expectation obeys."""
+"""How many standard errors an average may lie beyond a bound that its expectation obeys."""
 ROUNDING = 1e-6
-"""Relative, beyond a magnitude of 1; float64 accumulations err by far less."""
+"""Relative, for magnitudes above 1; errors of float64 sums are far smaller."""
 
 
 def impossible_values(record: Record, task: Task) -> list[str]:
-    """One clause for each fault in the numbers of `record`, which was made by the protocol of `task` at its preset.
+    """One clause for each fault in the numbers of `record`, which was made under the protocol of `task` at its preset.
 
-    Whether its protocols are those of known tasks is not asked here (`mae_bench.review.check`).
+    Whether that protocol is the one of a known task is left to `mae_bench.review.check`.
     """
     protocol = task.protocol(record.preset)
     expected = expected_metrics(task, protocol)
@@ -43,17 +43,17 @@ def impossible_values(record: Record, task: Task) -> list[str]:
 
 
 def expected_metrics(task: Task, protocol: Protocol) -> dict[str, Expected]:
-    """Every metric that `protocol` asks for."""
+    """Every metric that `protocol` requires."""
     test = task.data.sizes(protocol.subset).test
     families = (protocol.density, protocol.posterior, protocol.probes)
     return {name: one for settings in families for name, one in settings.expected(test).items()}
 
 
 def _unaccounted(record: Record, expected: set[str]) -> Iterator[str]:
-    """Each metric must be measured, or not supported for a reason; no other may be there."""
+    """Each metric must be measured, or have a reason why it is not supported; no other may be present."""
     measured, excused = set(record.metrics), set(record.not_supported)
     for name in sorted((measured | excused) - expected):
-        yield f"{quoted(name)} is no metric of the protocol"
+        yield f"{quoted(name)} is not a metric of the protocol"
     for name in sorted(expected - measured - excused):
         yield f"{name} is neither measured nor given a reason for its absence"
     for name in sorted(measured & excused):
@@ -65,55 +65,55 @@ def _metric_faults(name: str, metric: Metric, expected: Expected) -> Iterator[st
     if (metric.unit, metric.direction) != (kind.unit, kind.direction):
         yield f"is in {quoted(metric.unit)} with direction {metric.direction}, not in {kind.unit} with {kind.direction}"
     if metric.n != expected.n:
-        yield f"is over {metric.n} test images where the protocol has {expected.n}"
+        yield f"is over {metric.n} test images, but the protocol has {expected.n}"
         return
     value, stderr = metric.value, metric.stderr
     if value is None:
         if not metric.reason or stderr is not None or metric.draws:
-            yield "has no value, and then must have a reason and nothing else"
+            yield "has no value, so it must have a reason and nothing else"
         return
     if stderr is not None and stderr < 0:
-        yield f"has the standard error {stderr:g}, and none is negative"
+        yield f"has the negative standard error {stderr:g}"
         return
     lowest, highest = _bounds(kind, expected)
     slack = ROUNDING * max(1.0, abs(value)) + (NOISE * (stderr or 0.0) if kind.noisy else 0.0)
     if not lowest - slack <= value <= highest + slack:
-        yield f"is {value:g}, outside of [{lowest:g}, {highest:g}]"
+        yield f"is {value:g}, outside [{lowest:g}, {highest:g}]"
         return
     if name == "active_units" and value != floor(value):
-        yield f"is {value:g}, which is no number of units"
+        yield f"is {value:g}, which is not a number of units"
     yield from _draw_faults(value, metric.draws, expected)
     yield from _stderr_faults(value, stderr, kind, expected)
 
 
 def _bounds(kind: MetricKind, expected: Expected) -> tuple[float, float]:
-    """What every image's value lies between."""
+    """The bounds of every image's value."""
     return kind.lowest, kind.highest if expected.highest is None else expected.highest
 
 
 def _draw_faults(value: float, draws: tuple[float, ...], expected: Expected) -> Iterator[str]:
-    """A run classifies a whole number of images right, and a probe's value is the mean of its runs."""
+    """A run classifies a whole number of images correctly, and a probe's value is the mean of its runs."""
     if len(draws) != expected.draws:
-        yield f"has {len(draws)} draws where the protocol has {expected.draws}"
+        yield f"has {len(draws)} draws, but the protocol has {expected.draws}"
         return
     for draw in draws:
         right = draw * expected.n
         if not 0 <= draw <= 1 or abs(right - round(right)) > ROUNDING * expected.n:
-            yield f"has a draw of {draw:g}, which is no share of {expected.n} images"
+            yield f"has a draw of {draw:g}, which is not a share of {expected.n} images"
             return
     if draws and abs(sum(draws) / len(draws) - value) > ROUNDING:
-        yield f"is {value:g} where the mean of its draws is {sum(draws) / len(draws):g}"
+        yield f"is {value:g}, but the mean of its draws is {sum(draws) / len(draws):g}"
 
 
 def _stderr_faults(value: float, stderr: float | None, kind: MetricKind, expected: Expected) -> Iterator[str]:
-    """Values in [a, b] with mean m spread most where all are a or b: variance (m - a)(b - m).
+    """Values in [a, b] with mean m spread most if all are a or b: variance (m - a)(b - m).
 
-    Of an accuracy each image's value is a multiple of 1 / draws; they spread least where they take the two nearest to
-    the mean. That leaves 0 for means that are such multiples, but for every image to be classified right in equally
-    many draws, and in not all of them, is not seen.
+    For an accuracy, each image's value is a multiple of 1 / draws, and the values spread least if all are the two
+    multiples nearest to the mean. This allows 0 for a mean that is a multiple; but that every image is classified
+    correctly in the same number of draws, neither none nor all, does not happen in practice.
     """
     if (stderr is not None) != expected.has_stderr:
-        yield "has no standard error" if expected.has_stderr else f"has the standard error {stderr:g}, which it cannot"
+        yield "has no standard error" if expected.has_stderr else f"has the standard error {stderr:g}, which it cannot have"
         return
     lowest, highest = _bounds(kind, expected)
     if stderr is None or kind.noisy or highest == inf:
@@ -125,11 +125,11 @@ def _stderr_faults(value: float, stderr: float | None, kind: MetricKind, expecte
         fraction = expected.draws * value % 1.0
         smallest = sqrt(fraction * (1 - fraction) / (expected.n - 1)) / expected.draws
         if stderr == 0 and ROUNDING < value < 1 - ROUNDING:
-            yield f"is {value:g} with a standard error of 0, which only 0 and 1 have"
+            yield f"is {value:g} with a standard error of 0, which only 0 and 1 can have"
             return
     slack = ROUNDING * highest
     if not smallest - slack <= stderr <= largest + slack:
-        yield f"has the standard error {stderr:g}, and {expected.n} images give between {smallest:g} and {largest:g}"
+        yield f"has the standard error {stderr:g}, but {expected.n} images give between {smallest:g} and {largest:g}"
 
 
 def _density_faults(record: Record, task: Task, protocol: Protocol) -> Iterator[str]:
@@ -137,19 +137,19 @@ def _density_faults(record: Record, task: Task, protocol: Protocol) -> Iterator[
     curve = record.nll_by_samples
     if "nll" not in values:
         if curve:
-            yield "nll_by_samples has values and nll has none"
+            yield "nll_by_samples has values, but nll has none"
         return
     levels = sample_levels(protocol.density.importance_samples)
     if set(curve) != set(levels):
         yield (
-            f"nll_by_samples is for {quoted(', '.join(map(str, sorted(curve))) or 'no')} importance samples where the "
+            f"nll_by_samples is for {quoted(', '.join(map(str, sorted(curve))) or 'no')} importance samples, but the "
             f"protocol gives {', '.join(map(str, levels))}"
         )
         return
     for few, many in pairwise(levels):
         if _exceeds(curve[many], curve[few]):
             yield (
-                f"nll_by_samples rises from {curve[few]:g} at {few} samples to {curve[many]:g} at {many}, and more of "
+                f"nll_by_samples rises from {curve[few]:g} at {few} samples to {curve[many]:g} at {many}, but more of "
                 "the same draws never raise it"
             )
     if "negative_elbo" in values and _exceeds(values["nll"], values["negative_elbo"]):
@@ -164,7 +164,7 @@ def _density_faults(record: Record, task: Task, protocol: Protocol) -> Iterator[
     ]
     for name, other, wanted in equal:
         if name in values and wanted is not None and (_exceeds(values[name], wanted) or _exceeds(wanted, values[name])):
-            yield f"{name} is {values[name]:g} and {other} is {wanted:g}, which must be equal"
+            yield f"{name} is {values[name]:g} and {other} is {wanted:g}, but they must be equal"
 
 
 def _exceeds(value: float, bound: float) -> bool:
@@ -172,11 +172,11 @@ def _exceeds(value: float, bound: float) -> bool:
 
 
 def _run_faults(record: Record, protocol: Protocol) -> Iterator[str]:
-    """Counts, clocks, the date and the names of the parameters."""
+    """Faults in counts, clocks, the date and the names of the parameters."""
     training = record.training
     most = record.trained.protocol["training"]["max_epochs"] if record.trained else protocol.training.max_epochs
     if training.epochs > most:
-        yield f"training took {training.epochs} epochs where the protocol ends it after {most}"
+        yield f"training took {training.epochs} epochs, but the protocol ends it after {most}"
     if training.best_epoch is not None and training.best_epoch > training.epochs:
         yield f"the best epoch is {training.best_epoch} of {training.epochs}"
     quantities = {
@@ -190,11 +190,11 @@ def _run_faults(record: Record, protocol: Protocol) -> Iterator[str]:
     }
     for name, quantity in quantities.items():
         if quantity < 0:
-            yield f"{name} is {quantity:g}, and none is negative"
+            yield f"{name} is {quantity:g}, but cannot be negative"
     for name in record.model.params:
         if not name.isidentifier():
             yield f"{quoted(repr(name))} is not the name of a parameter"
     try:
         datetime.fromisoformat(record.created)
     except ValueError:
-        yield f"created is {quoted(repr(record.created))}, which is no date of ISO 8601"
+        yield f"created is {quoted(repr(record.created))}, which is not an ISO 8601 date"

@@ -1,4 +1,4 @@
-"""Records' jobs run again, in a folder of their own, and held against the records. Imports and runs submitted code."""
+"""Runs the jobs of records again, in temporary folders, and compares the results. Imports and runs submitted code."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from mae_bench.review.verification import ComparedMetric, How, Verification, com
 
 @dataclass(frozen=True)
 class Rerun:
-    """How a record came out. disagreements: one clause for each, in words; none where the record is verified."""
+    """The result of a rerun. disagreements: one clause for each, in words; none if the record is verified."""
 
     verification: Verification
     disagreements: tuple[str, ...]
@@ -38,22 +38,22 @@ def rerun_record(
     device: str,
     progress: Progress,
 ) -> Rerun:
-    """Evaluate the weights of `checkpoint` by the protocol of `record`, or train anew where that is None; compare.
+    """Evaluate the weights of `checkpoint` by the protocol of `record`, or train again if that is None, and compare.
 
-    Nothing is imported whose hash is not that of the record (`mae_bench.job.trained.find_model`), and beside the record
-    nothing is written and only the weights are read. RecordError if the job cannot be run again.
+    Only code with the hash of the record is imported (`mae_bench.job.trained.find_model`). Beside the record, nothing
+    is written and only the weights are read. RecordError if the job cannot be run again.
     """
     if record.training.status == "partial":
         raise RecordError(
-            f"record {record.key}.json is partial ({quoted(record.training.reason)}), and no rerun stops where it did; "
-            "run its job to the end, then verify that record."
+            f"record {record.key}.json is partial ({quoted(record.training.reason)}), and a rerun would not stop where it did; "
+            "run its job to the end and verify that record."
         )
     model = find_model(record, model_files)
     trained = training_job(record, model) if record.trained else None
     if trained and checkpoint is None:
         raise RecordError(
-            f"record {record.key}.json is of a model that was trained elsewhere; give the store with its checkpoint by "
-            "--checkpoints."
+            f"record {record.key}.json is of a model that was trained elsewhere; give the store that has its checkpoint "
+            "with --checkpoints."
         )
     job = Job(model, task, record.preset, record.seed, trained)
     how: How = "trained anew" if checkpoint is None else "re-evaluated from the checkpoint"
@@ -64,7 +64,7 @@ def rerun_record(
     except Exception as error:
         raise RecordError(
             f"record {record.key}.json could not be {how} ({quoted(describe(error))}); "
-            "run it where its model runs, with the weights that it was measured with."
+            "run it where its model runs, with the weights it was measured with."
         ) from error
     verification = compare_with_rerun(record, again, how, task)
     return Rerun(verification, tuple(_disagreements(record, again, verification)))
@@ -79,7 +79,7 @@ def _execute(job: Job, record: Record, checkpoint: Path | None, device: str, pro
 
 
 def _copy_weights(checkpoint: Path, record: Record, path: Path) -> None:
-    """The weights as those of a finished training. What else the file says is not read: it may say anything."""
+    """Copy the weights to `path` as those of finished training. The rest of the file is untrusted and not read."""
     fitted = load_checkpoint(checkpoint)
     assert fitted is not None, "it was there a moment ago"
     section = record.training.model_dump(mode="json", exclude={"parameters"})
@@ -90,12 +90,12 @@ def _copy_weights(checkpoint: Path, record: Record, path: Path) -> None:
 
 def _disagreements(record: Record, again: Record, verification: Verification) -> Iterator[str]:
     for words, recorded, found in (
-        ("validation bits", record.hashes.validation_bits, again.hashes.validation_bits),
-        ("test bits", record.hashes.test_bits, again.hashes.test_bits),
-        ("number of parameters", record.training.parameters, again.training.parameters),
+        ("validation bits are", record.hashes.validation_bits, again.hashes.validation_bits),
+        ("test bits are", record.hashes.test_bits, again.hashes.test_bits),
+        ("number of parameters is", record.training.parameters, again.training.parameters),
     ):
         if recorded != found:
-            yield f"the {words} of the record are {recorded}, and {found} were found"
+            yield f"the {words} {recorded} in the record and {found} in the rerun"
     for name, one in verification.compared.items():
         if not one.agrees:
             yield f"{name} {_difference(one)}"
@@ -104,13 +104,13 @@ def _disagreements(record: Record, again: Record, verification: Verification) ->
 def _difference(one: ComparedMetric) -> str:
     recorded, found = ("no number" if value is None else f"{value:.6g}" for value in (one.recorded, one.found))
     allowed = (
-        "" if one.difference is None else f", a difference of {one.difference:.3g} where {one.allowed:.3g} is allowed"
+        "" if one.difference is None else f", a difference of {one.difference:.3g}, but {one.allowed:.3g} is allowed"
     )
     return f"is {recorded} in the record and {found} in the rerun{allowed}"
 
 
 def describe_agreement(verification: Verification) -> str:
-    """ "re-evaluated from the checkpoint: 21 metrics agree, largest difference 0 of what is allowed"."""
+    """A clause: "trained anew, 20 metrics agree, 1 not judged; the largest difference is 40 % of what is allowed"."""
     judged = [one for one in verification.compared.values() if one.allowed is not None]
     shares = [abs(one.difference or 0.0) / one.allowed for one in judged if one.allowed]
     others = len(verification.compared) - len(judged)

@@ -1,7 +1,7 @@
-"""What the badge "verified" stands on: the result of a rerun, in a small file beside its record. Imports no torch.
+"""The basis of the badge "verified": the result of a rerun, in a small file beside its record. Does not import torch.
 
-`<key>.verification.json` says of one record, named by its hash, that its job was evaluated or trained again, where, and
-how far each number was off. Its own hash proves that it is whole, not that anybody ran anything: what it is worth
+`<key>.verification.json` says that the job of one record, named by its hash, was evaluated or trained again, on which
+machine, and how far each number was off. Its own hash proves that it is intact, not that anybody ran anything: its worth
 depends on who put it on the board, so a submission's own verifications are never copied there.
 """
 
@@ -25,7 +25,7 @@ from mae_bench.records.sealed import check_seal
 from mae_bench.records.store import VERIFICATION_SUFFIX
 
 Date = Annotated[str, AfterValidator(lambda text: datetime.fromisoformat(text) and text)]
-"""UTC, ISO 8601."""
+"""A time in UTC, ISO 8601."""
 How = Literal["re-evaluated from the checkpoint", "trained anew"]
 Badge = Literal["reported", "submitted", "verified"]
 BADGES: Mapping[Badge, str] = {
@@ -33,19 +33,19 @@ BADGES: Mapping[Badge, str] = {
     "submitted": "Measured with this harness by its submitter; files, hashes, protocol and plausibility were checked.",
     "verified": "Every record of the row was also evaluated or trained again by a reviewer, and agreed.",
 }
-"""Each badge and what it says of a row of a board."""
+"""Each badge and what it says about a row of a board."""
 FAMILY = 3.0
-"""Standard deviations of the difference between two honest runs by which they may differ."""
+"""How many standard deviations of their difference two honest runs may differ by."""
 ROUNDING = 1e-4
-"""Relative, beyond a magnitude of 1: what float32 may come to on another processor from the same weights and draws."""
-REMEDY = "delete it, or write it anew with `mae-bench verify --rerun`"
+"""Relative, for magnitudes above 1: how far float32 may be off on another processor with the same weights and draws."""
+REMEDY = "delete it or write it again with `mae-bench verify --rerun`"
 
 
 class ComparedMetric(Section):
     """One metric of a record and of its rerun, in the metric's unit.
 
-    recorded, found: None where not finite. allowed: the largest difference that counts as none; None where there is
-    nothing to judge by, and then the two are shown and not judged.
+    recorded, found: None if not finite. allowed: the largest difference with which they still agree; None if there is
+    nothing to judge by, and then the two are shown but not judged.
     """
 
     recorded: Finite | None
@@ -62,36 +62,36 @@ class ComparedMetric(Section):
 
     @property
     def agrees(self) -> bool:
-        """Neither is finite, or both are and differ by no more than is allowed."""
+        """Whether neither is finite, or both are and differ by no more than is allowed."""
         if self.recorded is None or self.found is None:
             return self.recorded is self.found
         return self.allowed is None or abs(self.found - self.recorded) <= self.allowed
 
 
 class Verification(Section):
-    """A rerun of one record. `verification_hash` is taken over the canonical JSON of the rest."""
+    """A rerun of one record. `verification_hash` is the SHA-256 of the canonical JSON of the rest."""
 
     verification_version: Literal[1] = 1
     record_hash: Hash
     how: How
     compared: dict[MetricName, ComparedMetric]
     environment: Environment
-    """Where the rerun took place."""
+    """The machine and software of the rerun."""
     created: Date
     verification_hash: Hash
 
     @property
     def agrees(self) -> bool:
-        """Every metric agrees, and at least one was judged."""
+        """Whether every metric agrees and at least one was judged."""
         judged = any(one.allowed is not None for one in self.compared.values())
         return judged and all(one.agrees for one in self.compared.values())
 
 
 def compare_with_rerun(record: Record, rerun: Record, how: How, task: Task) -> Verification:
-    """Set the metrics of `record` against those of `rerun`, the same job run again as `how` says.
+    """Compare the metrics of `record` with those of `rerun`, the same job run again as `how` says.
 
-    What one of the two lacks counts as not finite, so a metric that only one has does not agree. Of the two standard
-    errors the smaller counts, so that an invented one gives no room.
+    A missing metric is treated as not finite, so a metric that only one of them has does not agree. The smaller of the
+    two standard errors is used, so that an invented one does not help.
     """
     tolerances = task.tolerances.get(record.preset, {})
     compared = {}
@@ -117,17 +117,17 @@ def compare_with_rerun(record: Record, rerun: Record, how: How, task: Task) -> V
 
 
 def allowed_difference(metric: Metric, how: How, tolerance: float | None) -> float | None:
-    """The largest difference between the value of `metric` and that of an honest rerun; None where nothing tells.
+    """The largest difference allowed between `metric` and an honest rerun; None if there is nothing to judge by.
 
     Re-evaluated from the checkpoint: weights, test bits and draws are the same, and so are the numbers up to the last
-    digits. One standard error over test images leaves room for another processor, where a rounding may send K-Means
-    into another optimum, and is less than what the test images themselves leave open. What has no standard error, a
-    number of active units, must be equal.
+    digits. One standard error over test images is allowed for another processor, on which rounding may lead K-Means to
+    another optimum; it is less than the uncertainty from the test images themselves. A metric without a standard error,
+    the number of active units, must be equal.
 
-    Trained anew: rounding that differs between machines grows during training until the run is as good as one of
-    another seed. The difference of two seeds has the standard deviation sqrt(2) s, and the task's `tolerance` is at
-    least 3 s (`mae_bench.boards.compare`): sqrt(2) times it is allowed. Where no tolerance is known for the preset,
-    three standard errors of a difference, sqrt(2) stderr each, stand in for it; what has neither is not judged.
+    Trained anew: differences in rounding between machines grow during training until the run is like one of another
+    seed. The difference of two seeds has the standard deviation sqrt(2) s, and the task's `tolerance` is at least 3 s
+    (`mae_bench.boards.compare`), so sqrt(2) times it is allowed. If no tolerance is known for the preset, three
+    standard errors of a difference, sqrt(2) stderr each, are used instead; a metric with neither is not judged.
     """
     rounding = ROUNDING * max(1.0, abs(metric.value or 0.0))
     if how == "re-evaluated from the checkpoint":
@@ -138,7 +138,7 @@ def allowed_difference(metric: Metric, how: How, tolerance: float | None) -> flo
 
 
 def verification_path(record_path: Path) -> Path:
-    """Where the verification of the record at `record_path` lies: beside it."""
+    """The path of the verification of the record at `record_path`, beside it."""
     return record_path.with_name(f"{record_path.stem}{VERIFICATION_SUFFIX}")
 
 
@@ -156,25 +156,25 @@ def write_verification(record_path: Path, verification: Verification) -> Path:
 
 
 def read_verification(path: Path) -> Verification:
-    """Read a verification that anybody may have written; RecordError is one sentence with file, fault and remedy."""
+    """Read an untrusted verification; RecordError is one sentence with the file, the fault and the remedy."""
     content = load_untrusted(path, "verification", REMEDY)
     return check_seal(Verification, content, "verification_hash", what="verification", name=path.name, remedy=REMEDY)
 
 
 def verification_fault(path: Path, record: Record | None, task: Task | None) -> str | None:
-    """Why the file at `path` does not vouch for `record`, the record beside it, as a sentence; None where it does."""
+    """Why the file at `path` does not confirm `record`, the record beside it, as a sentence; None if it does."""
     try:
         verification = read_verification(path)
     except RecordError as error:
         return str(error)
     if record is None or task is None:
-        return f"verification {path.name} has no good record beside it; delete it, or mend the record."
+        return f"verification {path.name} has no good record beside it; delete it or correct the record."
     if verification.record_hash != record.record_hash:
         return f"verification {path.name} is of another record than the one beside it; {REMEDY}."
     if not verification.agrees:
         return f"verification {path.name} does not agree with its record; {REMEDY}."
     if off := next(_contradictions(verification, record, task.tolerances.get(record.preset, {})), None):
-        return f"verification {path.name} is no verification of its record ({off}); {REMEDY}."
+        return f"verification {path.name} does not match its record ({off}); {REMEDY}."
     return None
 
 
@@ -188,9 +188,9 @@ def _difference(recorded: float | None, found: float | None) -> float | None:
 
 
 def _contradictions(verification: Verification, record: Record, tolerances: Mapping[str, float]) -> Iterator[str]:
-    """Where the file says something else of the record than the record does, or allows more than the rule."""
+    """Where the file contradicts the record, or allows larger differences than the rule."""
     if set(verification.compared) != set(record.metrics):
-        yield "it is not of the same metrics"
+        yield "it does not have the same metrics"
         return
     for name, one in verification.compared.items():
         metric = record.metrics[name]

@@ -51,7 +51,7 @@ class AdapterFault(MaeBenchError):
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What one rule found. sentence: what holds, what is broken and how to mend it, or why the rule does not apply."""
+    """What one rule found. sentence: what holds, what is broken and how to fix it, or why the rule does not apply."""
 
     rule: str
     verdict: Verdict
@@ -100,4 +100,4 @@ def _apply(rule: Rule, subject: Subject) -> RuleResult:
     except Broken as fault:
         return RuleResult(rule.name, "broken", str(fault))
     except Exception as error:
-        return RuleResult(rule.name, "broken", f"the check was cut short by {describe(error)}; mend the adapter")
+        return RuleResult(rule.name, "broken", f"the check was cut short by {describe(error)}; correct the adapter")

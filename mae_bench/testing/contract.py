@@ -43,7 +43,7 @@ def construction(subject: Subject) -> str:
         raise Broken(str(error)) from error
     except Exception as error:
         raise Broken(
-            f"{call} raised {describe(error)}; mend the constructor, which begins with super().__init__(data, preset)"
+            f"{call} raised {describe(error)}; correct the constructor and start it with super().__init__(data, preset)"
         ) from error
     if "_parameters" not in vars(model):
         raise Broken(f"{call} never called super().__init__(data, preset); begin the constructor with it")
@@ -110,7 +110,7 @@ def answers(subject: Subject) -> str:
         except MaeBenchError as error:
             raise Broken(str(error)) from error
         except Exception as error:
-            raise Broken(f"{question} raised {describe(error)}; mend the adapter") from error
+            raise Broken(f"{question} raised {describe(error)}; correct the adapter") from error
         supported.append(question)
     if not any(question.startswith(("importance_terms", "posterior", "encode")) for question in supported):
         raise Broken(

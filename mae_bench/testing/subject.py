@@ -44,7 +44,7 @@ _KINDS: tuple[tuple[Likelihood, int], ...] = (("bernoulli", 1), ("discretized_lo
 
 
 class Broken(Exception):
-    """A rule is broken; the message says in one sentence what was found and how to mend it."""
+    """A rule is broken; the message says in one sentence what was found and how to fix it."""
 
 
 class NotApplicable(Exception):

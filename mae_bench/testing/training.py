@@ -51,10 +51,12 @@ def training(subject: Subject) -> str:
     except NotSupported as error:
         raise Broken(f"fit cannot train it: {error}; write the method, or a fit of your own") from error
     except Exception as error:
-        raise Broken(f"fit raised {describe(error)}; mend the adapter") from error
+        raise Broken(f"fit raised {describe(error)}; correct the adapter") from error
     for name, tensor in model.state_dict().items():
         if not tensor.isfinite().all():
-            raise Broken(f"fit leaves {name} with values that are not finite; lower the learning rate or mend the loss")
+            raise Broken(
+                f"fit leaves {name} with values that are not finite; lower the learning rate or correct the loss"
+            )
     return f"fit ends without an error on {subject.data.train_size} images, and all weights stay finite"
 
 

@@ -32,8 +32,9 @@ class AffineStep(nn.Module):
         half = 0.5 * self.log_scale(z)
         return self.shift(z) + z * torch.exp(half), half.flatten(1).sum(1)
 
+    @torch.no_grad()
     def inverse(self, u: Tensor) -> Tensor:
-        """u [N, ...] -> z of the same shape, one i after another."""
+        """u [N, ...] -> z of the same shape, one i after another; without gradients."""
         z = torch.zeros_like(u)
         for (place, shift), (_, log_scale) in zip(self.shift.in_order(z), self.log_scale.in_order(z), strict=True):
             z[place] = (u[place] - shift) * torch.exp(-0.5 * log_scale)
@@ -43,8 +44,8 @@ class AffineStep(nn.Module):
 class FlowPrior(nn.Module):
     """A standard Gaussian seen through affine autoregressive steps, in reversed order at every other one.
 
-    z comes and goes flat, [N, units]; the steps see it as [N, *shape]. ordered: the dimensions of that along which
-    the order runs.
+    z comes and goes flat, [N, units]; the steps see it as [N, *shape]. ordered: the dimensions along which the order
+    runs there.
     """
 
     def __init__(self, shape: tuple[int, ...], ordered: tuple[int, ...], steps: int, make_network: MakeNetwork) -> None:
@@ -62,7 +63,6 @@ class FlowPrior(nn.Module):
             log_determinant = log_determinant + change
         return -0.5 * (u.square() + _LOG_TWO_PI).flatten(1).sum(1) + log_determinant
 
-    @torch.no_grad()
     def sample(self, count: int) -> Tensor:
         """[count, units] from p(z); without gradients."""
         example = next(self.parameters())

@@ -79,8 +79,8 @@ def test_another_source_is_another_row_with_a_note(make_record, digits_task):
     records = [make_record(seed=s, source=source) for s, source in [(0, "a" * 64), (1, "a" * 64), (1, OTHER)]]
     rows = only_board(records, digits_task).rows
     assert sorted((row.seeds, row.note) for row in rows) == [
-        ((0, 1), "adapter source aaaaaaaa"),
-        ((1,), "adapter source ffffffff"),
+        ((0, 1), "adapter code aaaaaaaa"),
+        ((1,), "adapter code ffffffff"),
     ]
 
 
@@ -258,12 +258,12 @@ def test_it_never_sets_the_conditions_that_rank(honest_record, trained_elsewhere
     newer = trained_elsewhere(precision="float64", created="2030-01-01T00:00:00Z")
     board = only_board([honest_record(), newer], digits_task)
     assert [row.standing for row in (*board.rows, *board.unranked)] == ["ranked", "trained elsewhere"]
-    assert board.unranked[0].reason.endswith("measured with precision float64 where the ranked rows have float32")
+    assert board.unranked[0].reason.endswith("measured with precision float64 (ranked rows: float32)")
 
 
 def test_two_sources_of_a_model_that_was_trained_elsewhere(trained_elsewhere, digits_task):
     board = only_board([trained_elsewhere(), trained_elsewhere(source=OTHER)], digits_task)
     assert {row.note for row in board.unranked} == {
-        "trained on digits smoke, adapter source aaaaaaaa",
-        "trained on digits smoke, adapter source ffffffff",
+        "trained on digits smoke, adapter code aaaaaaaa",
+        "trained on digits smoke, adapter code ffffffff",
     }

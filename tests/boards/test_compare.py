@@ -128,10 +128,10 @@ def test_the_code_may_differ_between_the_sides_and_not_within_one(make_record, t
 @pytest.mark.parametrize(
     ("replaced", "words"),
     [
-        ({"hashes": {"protocol": "f" * 64}}, "different protocol"),
-        ({"hashes": {"data": "f" * 64}}, "different data"),
-        ({"hashes": {"test_bits": "f" * 64}}, "different test bits"),
-        ({"precision": "float64"}, "different precision"),
+        ({"hashes": {"protocol": "f" * 64}}, "differ in protocol"),
+        ({"hashes": {"data": "f" * 64}}, "differ in data"),
+        ({"hashes": {"test_bits": "f" * 64}}, "differ in test bits"),
+        ({"precision": "float64"}, "differ in precision"),
         ({"training": {"status": "partial"}}, "no complete record in HEAD"),
     ],
 )
@@ -165,7 +165,7 @@ def test_a_model_that_was_trained_elsewhere_is_another_model(honest_record, trai
 def test_two_versions_of_the_task_that_trained_are_not_comparable(trained_elsewhere, digits_task):
     later = digits_task.model_copy(update={"version": 77})
     (one,) = compare([trained_elsewhere()], [trained_elsewhere(trained_of=later)], [digits_task])
-    assert one.note == "measured with different protocol of the training"
+    assert one.note == "the records differ in training protocol"
 
 
 def test_two_records_of_one_seed(make_record, task):
@@ -184,7 +184,7 @@ def test_a_metric_without_tolerance_or_direction(make_record, task):
     assert "no tolerance for it at preset small" in found[1].note
     (unknown,) = compare([make_record()], [make_record()], [])
     assert unknown.verdict == "not comparable"
-    assert unknown.note == "no task is called digits; name its file by --tasks"
+    assert unknown.note == "no task is called digits; give its file with --tasks"
 
 
 def test_one_seed_is_marked(make_record, task):

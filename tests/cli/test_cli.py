@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import mae_bench.job.execute
 from mae_bench import __version__
 from mae_bench.cli import main
-from mae_bench.cli.shared import command_that_goes_on
+from mae_bench.cli.shared import command_to_resume
 from mae_bench.foundation.content import content_folder
 from mae_bench.foundation.errors import TrainingError
 from mae_bench.planning.plan import Job, plan
@@ -212,8 +212,8 @@ def test_an_interrupted_or_failed_run_of_everything_anew_goes_on_without_beginni
         (["--overwrite-strategy", "never", "-j", "2"], "never", ["--overwrite-strategy", "never", "-j", "2"]),
     ],
 )
-def test_the_command_that_goes_on(given, strategy, printed):
-    assert command_that_goes_on(["run", *given], strategy) == shlex.join(["mae-bench", "run", *printed])
+def test_the_command_to_resume(given, strategy, printed):
+    assert command_to_resume(["run", *given], strategy) == shlex.join(["mae-bench", "run", *printed])
 
 
 def test_exit_on_error_stops(execution):

@@ -127,7 +127,7 @@ def test_another_task_scores_its_own_images(store):
     store.save(record)
     assert check_records([store.root], [DIGITS, other]).faults == ()
     (fault,) = check_records([store.root], [other]).faults[1:]
-    assert "trained on digits smoke, which is no known task" in fault
+    assert "trained on digits smoke, which is not a known task" in fault
 
 
 def test_the_key_stands_on_the_training_and_on_the_evaluation(store):
@@ -157,7 +157,7 @@ def test_an_evaluation_that_was_cut_off_goes_on_with_the_next_shard(store, monke
     monkeypatch.setattr(density, "score_shard", interrupted)
     stop_at = 3
     result = call(*arguments)
-    assert result.exit_code == 130 and "this goes on from the last checkpoints:\n  mae-bench evaluate " in result.output
+    assert result.exit_code == 130 and "this resumes from the last checkpoints:\n  mae-bench evaluate " in result.output
     assert scored == [0, 1, 2] and len(store.records()) == 1
     stop_at = None
     assert call(*arguments).exit_code == 0
@@ -224,7 +224,7 @@ def test_a_rerun_needs_the_weights_and_finds_them_beside_the_record(store):
     assert boards(store.records(), [DIGITS])[1].unranked[0].standing == "trained elsewhere"
     shutil.rmtree(next(path for path in folder.glob("vlae/*") if path.is_dir()))
     result = call(folder, "--rerun", "--device", "cpu", verb="verify")
-    assert result.exit_code == 1 and "give the store with its checkpoint by --checkpoints" in result.output
+    assert result.exit_code == 1 and "give the store that has its checkpoint with --checkpoints" in result.output
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ def test_what_ray_gives_up_is_a_sentence(job, tmp_path):
         raise LookupError("the node died")
 
     [outcome] = run_on(FakeRay(replies=get), [job], Store(tmp_path))
-    assert outcome == "Ray gave it up (LookupError: the node died); run it again, and it goes on."
+    assert outcome == "Ray gave it up (LookupError: the node died); run it again to resume it."
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_record_that_cannot_be_saved_fails_its_job_alone(job, record_of, tmp_p
     reply = {"record": content, "seconds": 1.0, "shared": False}
     [outcome] = run_on(FakeRay(replies=lambda: reply), [job], Store(tmp_path))
     assert said in outcome
-    assert outcome.endswith((" run it again.", "change what the adapter is given or says."))
+    assert outcome.endswith((" run it again.", "change the adapter's parameters or messages."))
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ def test_an_unexpected_exception_is_one_line_and_its_traceback_a_file_until_the_
     [
         (
             OSError(errno.ENOSPC, "No space left on device"),
-            "the store cannot be written to (No space left on device); make room and run it again, and it goes on.",
+            "the store cannot be written to (No space left on device); make room, then run it again to resume it.",
         ),
         (OSError(errno.EIO, "I/O error"), "OSError: [Errno 5] I/O error (its traceback could not be written)"),
     ],

@@ -65,7 +65,7 @@ def test_a_signal_stops_the_jobs_with_a_checkpoint(
     run = on_ray(cluster, store)
     run.wait_until(lambda: len(run.training_jobs()) == 2, "both jobs train")
     run.process.send_signal(signal.SIGTERM)
-    assert "interrupted; this goes on from the last checkpoints" in run.finish(143, 10)
+    assert "interrupted; this resumes from the last checkpoints" in run.finish(143, 10)
     wait_until(lambda: {progress.state for progress in progress_of_all(store).values()} == {"stopped"}, "they stop", 2)
     on_ray(cluster, store).finish()
     assert comparable(store) == undisturbed

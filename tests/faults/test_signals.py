@@ -27,7 +27,7 @@ def test_one_signal_stops_cleanly(undisturbed: dict[str, object], store: Path, m
         sent = time.time()
         run.process.send_signal(number)
         output = run.finish(128 + number, 10)
-        assert "interrupted; this goes on from the last checkpoints:\n  mae-bench run" in output
+        assert "interrupted; this resumes from the last checkpoints:\n  mae-bench run" in output
         if moment == "training":
             assert any(path.stat().st_mtime > sent for path in store.rglob(TRAINING_FILE)), "no checkpoint was written"
     monkeypatch.delenv("STEADY_PAUSE")

@@ -24,7 +24,7 @@ def test_without_room_for_a_record_nothing_trains(store: Path) -> None:
 
 def test_without_room_for_a_checkpoint_the_job_fails(undisturbed: dict[str, object], store: Path) -> None:
     output = Run(store, prefix=with_room_for(256)).finish(1)
-    assert "the store cannot be written to (File too large); make room and run it again, and it goes on" in output
+    assert "the store cannot be written to (File too large); make room, then run it again to resume it" in output
     nothing_is_half_written(store)
     assert not list(store.rglob(TRAINING_FILE))
     assert not list(store.rglob(".*.tmp"))

@@ -1,4 +1,4 @@
-"""Whole files or none, whatever happens in between."""
+"""Files are written whole or not at all, whatever happens in between."""
 
 import errno
 import os

@@ -77,7 +77,7 @@ def test_a_process_that_does_not_end_is_ended():
 def test_a_second_ctrl_c_ends_it_at_once_and_a_second_sigterm_does_not():
     process = stubborn(grace=60)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.3)  # of two signals that wait together, the later one may be met first
+    time.sleep(0.3)  # if two signals are pending, the later one may be handled first
     process.send_signal(signal.SIGTERM)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.5)

@@ -1,7 +1,7 @@
 """Hostile files: each is refused in one printable sentence, or its text is shown as text. `hostile/` holds them.
 
 `hostile/harmless.json` is the record that all of them were made from; each file of `refused/` breaks it in the one way
-that its name says, each of `shown/` bears a hostile text in all its fields and a hash that is right.
+that its name says, each of `shown/` has a hostile text in all its fields and a correct hash.
 """
 
 import copy
@@ -33,7 +33,7 @@ NOT_JSON, NO_RECORD, SCHEMA, ABSURD = (
     "not valid JSON",
     "not a record",
     "does not fit the schema",
-    "holds what no record",
+    "exceeds the limits of a record",
 )
 CHANGED = "changed after it was written"
 REFUSED = {
@@ -42,13 +42,13 @@ REFUSED = {
     **dict.fromkeys(["byte_order_mark", "cut_off", "empty", "null_bytes", "pickle", "python_literal"], NOT_JSON),
     **dict.fromkeys(["trailing_comma", "two_documents", "utf16", "yaml_tag", "zip_archive"], NOT_JSON),
     **dict.fromkeys(["overlong_utf8", "raw_control_character", "deep_lists", "deep_objects"], NOT_JSON),
-    "control_characters_twice": r"the key '\x1b[2J' stands twice",
-    "metric_twice": "the key 'nll' stands twice",
-    "parameter_twice": "the key 'eta' stands twice",
-    "seed_twice": "the key 'seed' stands twice",
+    "control_characters_twice": r"the key '\x1b[2J' appears twice",
+    "metric_twice": "the key 'nll' appears twice",
+    "parameter_twice": "the key 'eta' appears twice",
+    "seed_twice": "the key 'seed' appears twice",
     "nan": "NaN is not a number",
     "infinity": "-Infinity is not a number",
-    "float_beyond_all_floats": "1e999 is beyond all floats",
+    "float_beyond_all_floats": "1e999 is too large for a float",
     "integer_of_5000_digits": "has 5000 digits",
     "fraction_of_1000_digits": "has 1002 digits",
     "integer_beyond_64_bits": "9223372036854775808 does not fit 64 bits",
@@ -122,7 +122,7 @@ def test_a_file_is_refused_for_its_size_before_it_is_parsed(tmp_path, monkeypatc
     monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("it was parsed"))
     path = tmp_path / "large.json"
     path.write_bytes(b" " * (LARGEST_FILE + 1))
-    assert "more than 8 MiB" in refusal(path)
+    assert "limit of 8 MiB" in refusal(path)
 
 
 def test_a_file_of_the_largest_size_is_read(tmp_path):
@@ -222,7 +222,7 @@ def mutations(draw):
 @given(mutations())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_changed_document_is_a_record_or_one_sentence(tmp_path, digits_task, content):
-    """As it stands, and sealed anew where the schema takes it, so that every later check is reached."""
+    """Unchanged, and sealed again if the schema accepts it, so that every later check is reached."""
     path = tmp_path / "mutated.json"
     documents = [content]
     try:

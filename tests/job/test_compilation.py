@@ -42,7 +42,7 @@ def test_a_machine_without_a_compiler_is_told_before_any_training(tmp_path: Path
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 2
     [sentence] = run.stderr.strip().splitlines()
-    assert "--compile cannot be had for cpu here" in sentence
+    assert "--compile does not work for cpu here" in sentence
     assert "/nowhere/g++" in sentence
     assert not (tmp_path / "results").exists()
 

@@ -234,10 +234,10 @@ def test_a_model_without_importance_terms_has_no_density_metric_but_a_reason_for
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (lambda good: good.log_prior, "returned Tensor where an ImportanceTerms is expected"),
+        (lambda good: good.log_prior, "returned Tensor, not an ImportanceTerms"),
         (
             lambda good: ImportanceTerms(good.log_likelihood, good.log_prior[:, 0], good.log_posterior),
-            r"returned log_prior as float32 \[4\] where a float32 tensor \[4, 16\] is expected",
+            r"returned log_prior as float32 \[4\], not a float32 tensor \[4, 16\]",
         ),
         (
             lambda good: ImportanceTerms(good.log_likelihood.T, good.log_prior, good.log_posterior),

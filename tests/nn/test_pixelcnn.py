@@ -22,7 +22,7 @@ def make_decoder(preset, shape, seed=0, dtype=torch.float64):
 
 
 def gradients(decoder, z, pixels):
-    """Of the logit at each of `pixels` with respect to x and z: [len(pixels), H x W] and [len(pixels), units]."""
+    """d logit / dx and d logit / dz at each of `pixels`: [len(pixels), H x W] and [len(pixels), units]."""
     rows = range(len(pixels))
     x = torch.bernoulli(torch.full(decoder.shape, 0.5)).double().expand(len(pixels), *decoder.shape).clone()
     z = z[:1].expand(len(pixels), -1).clone()

@@ -83,7 +83,7 @@ def test_a_class_that_a_file_does_not_define_is_named(write):
 )
 def test_a_faulty_file_is_named_with_the_error_and_its_line(write, text, fault):
     path = write(text)
-    for _ in range(2):  # a file that failed is not taken from the modules at the second asking
+    for _ in range(2):  # a file that failed is not found among the loaded modules the second time
         with pytest.raises(UsageError, match=rf"^model file tiny.py fails at {fault}"):
             load_class(str(path))
 

@@ -66,7 +66,7 @@ def test_nothing_is_overwritten(tmp_path, existing):
     (tmp_path / existing).write_text("mine")
     result = call("new-model", "deep_vae")
     assert result.exit_code == 2
-    assert f"error: {existing} exists already" in result.output
+    assert f"error: {existing} already exists" in result.output
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(existing, "mine")]
 
 

@@ -108,7 +108,7 @@ PINNED_DATA = {
 
 
 def test_the_key_of_one_job_is_pinned(monkeypatch):
-    """Where this fails, every stored record loses its job: only a change that moves the numbers may do that."""
+    """If this fails, every stored record loses its job: only a change that alters the numbers may do that."""
     monkeypatch.setattr(mae_bench.planning.plan, "ENGINE_VERSION", 1)
     task = Task.model_validate(
         {"name": "pinned", "version": 1, "title": "", "description": "", "seed": 7}
@@ -137,11 +137,11 @@ def test_what_a_record_cannot_hold_is_found_when_it_is_planned(digits_task):
     for _ in range(18):
         nested = [nested]
     assert len(plan([MAE], [digits_task], "smoke", [2**63 - 1])) == 1
-    with pytest.raises(UsageError, match=r"seed 9223372036854775808 has no room in a record \(.* 64 bits\); give a"):
+    with pytest.raises(UsageError, match=r"seed 9223372036854775808 does not fit in a record \(.* 64 bits\); give a"):
         plan([MAE], [digits_task], "smoke", [0, 2**63])
     for value, fault in (("x" * 4001, "4001 characters"), (2**63, "64 bits"), (nested, "20 deep")):
         model = replace(MAE, params=(("eta", value),))
-        with pytest.raises(UsageError, match=rf"the parameters of mae\[eta=.* have no room in a record .*{fault}"):
+        with pytest.raises(UsageError, match=rf"the parameters of mae\[eta=.* do not fit in a record .*{fault}"):
             plan([model], [digits_task], "smoke", [0])
     plan([replace(MAE, params=(("eta", nested[0]),))], [digits_task], "smoke", [0])
 

@@ -132,7 +132,8 @@ def test_a_name_that_no_record_can_bear_is_refused_before_anything_trains(tiny, 
 def test_another_process_loads_what_a_reference_names(tiny, monkeypatch, written):
     monkeypatch.chdir(tiny.parent)
     (model,) = resolve_models(written)
-    script = f"from mae_bench.planning.registry import load_adapter_class; print(load_adapter_class({model.code!r}).__name__)"
+    script = "from mae_bench.planning.registry import load_adapter_class as load; "
+    script += f"print(load({model.code!r}).__name__)"
     assert run_python(script) == load_adapter_class(written).__name__
 
 
@@ -150,7 +151,7 @@ def test_an_installed_package_offers_models_by_entry_point(install):
 
 def test_a_name_that_two_offer_is_refused_and_the_class_can_be_named_instead(install):
     install("rival", "[mae_bench.models]\nmae = rival_module:Tiny\n", rival_module=ADAPTER)
-    with pytest.raises(UsageError, match=r"'mae' is offered by several .*rival.*write module:Class"):
+    with pytest.raises(UsageError, match=r"'mae' is offered several times .*rival.*write module:Class"):
         resolve_models("mae")
     assert resolve_models("rival_module:Tiny")[0].name == "Tiny"
 
@@ -219,7 +220,7 @@ def test_an_entry_point_names_a_path_or_a_function_that_returns_it(install, tmp_
 def test_an_entry_point_that_gives_no_path_is_a_usage_error(install, value):
     module = re.sub(r"\W", "_", f"no tasks {value}")
     install("no_tasks", f"[mae_bench.tasks]\nnone = {module}:TASK\n", **{module: f"TASK = {value}\n"})
-    with pytest.raises(UsageError, match="task 'none', entry point of no_tasks, gives no path of a TOML file"):
+    with pytest.raises(UsageError, match="task 'none', entry point of no_tasks, does not give the path of a TOML file"):
         resolve_tasks("none")
 
 

@@ -1,4 +1,4 @@
-"""Suites: what they expand to, what is refused, and that those of the paper hold its tables."""
+"""Suites: what they expand to, what is refused, and that the paper's suites hold its tables."""
 
 from collections import Counter
 from pathlib import Path
@@ -110,7 +110,7 @@ REFUSED = [
     (VALID + TABLE.format("digits", "{}"), "give a model, a reported row or both"),
     (VALID + TABLE.format("digits", '{ model = "mae", seed = 1 }'), "tables.0.rows.0.seed"),
     (VALID + TABLE.format("digits", '{ model = "mae" }').replace("nll", "speed"), "no metric 'speed'"),
-    (VALID + TABLE.format("digits", '{ model = "mae[eta=[1.0,2.0]]" }'), "is 2 models; give each a row"),
+    (VALID + TABLE.format("digits", '{ model = "mae[eta=[1.0,2.0]]" }'), "is 2 models; give each its own row"),
     (VALID + TABLE.format("digits,mnist", '{ model = "mae" }'), "names 2 tasks"),
     (VALID + TABLE.format("digits", '{ reported = "IWAE" }'), "task digits reports no row 'IWAE'"),
     (VALID + TABLE.format("mnist", '{ reported = "IWEA" }'), "task mnist reports no row 'IWEA'; did you mean IWAE"),
@@ -170,6 +170,6 @@ def test_the_dry_run_of_a_suite_estimates_its_time(tmp_path, monkeypatch, record
     output = call("run", "--suite", "paper-table4", "--dry-run").output.splitlines()
     assert output[-1] == "60 jobs, of which 59 would run; nothing was trained"
     assert output[-2] == (
-        "about 4 h 0 min by the records of this store and of the published board; "
-        "jobs without any record, 55 of 59, are not in it"
+        "about 4 h 0 min by the records of this store and the published board; "
+        "jobs without any record, 55 of 59, are not included"
     )

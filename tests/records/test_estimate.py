@@ -47,11 +47,11 @@ def test_the_sentence_reads_the_store_and_the_published_board_and_passes_over_br
     store.save(make_record("mae", 0, clocks=clocks(100.0, 20.0)))
     (tmp_path / "results" / "broken.json").write_text('{"metrics": {}}')
     assert describe_estimate(jobs, store) == (
-        "about 2 min by the records of this store and of the published board; "
-        "jobs without any record, 1 of 2, are not in it"
+        "about 2 min by the records of this store and the published board; "
+        "jobs without any record, 1 of 2, are not included"
     )
     Store(tmp_path / "leaderboard" / "results").save(make_record("vlae", 0, clocks=clocks(300.0, 0.0)))
-    assert describe_estimate(jobs, store) == "about 7 min by the records of this store and of the published board"
+    assert describe_estimate(jobs, store) == "about 7 min by the records of this store and the published board"
 
 
 def test_a_job_whose_parameters_have_no_record_counts_as_its_model_with_others(job, make_record):

@@ -90,14 +90,14 @@ def test_a_word_from_the_future_is_not_believed(jobs, store, says):
     assert [row.state for row in job_rows(store.root, NOW)] == ["stale: dated 7 min in the future"]
 
 
-def test_what_strangers_wrote_does_not_steer_the_terminal(jobs, store, says, make_record, monkeypatch, terminal):
+def test_what_strangers_wrote_does_not_steer_the_terminal(jobs, store, says, make_record, monkeypatch):
     monkeypatch.setattr(jobs_module.time, "time", lambda: NOW)
     hostile = "\x1b]0;owned\x07\x1b[2J\u202e\r\n"
     says(jobs[0], "running", device=hostile, host=hostile, stage=hostile, note=hostile)
     says(jobs[1], "failed", failure=hostile)
     store.save(make_record("mae", params={"a": hostile}))
-    shown, log = terminal(1000), io.StringIO()
-    Console(file=shown, color_system=None).print(draw(job_rows(store.root, NOW)))
+    shown, log = io.StringIO(), io.StringIO()
+    Console(file=shown, width=1000, force_terminal=True, color_system=None).print(draw(job_rows(store.root, NOW)))
     with jobs_display(jobs, store, log) as display:
         display.write_running()
     for text in (shown.getvalue(), log.getvalue()):

@@ -86,9 +86,9 @@ def test_one_bad_record_stops_all(results, digits_task, tmp_path):
         ({"hashes": {"data": OTHER}}, "other data"),
         ({"hashes": {"protocol": OTHER}}, "another protocol"),
         ({"protocol": {}}, "another protocol"),
-        ({"key": OTHER}, "its contents do not give"),
+        ({"key": OTHER}, "does not match its contents"),
         ({"precision": "float16"}, "in float16, not 2 in float32"),
-        ({"hashes": {"adapter_source": OTHER}}, "its contents do not give"),
+        ({"hashes": {"adapter_source": OTHER}}, "does not match its contents"),
     ],
 )
 def test_a_well_formed_record_that_does_not_belong(make_record, digits_task, tmp_path, change, words):
@@ -197,7 +197,7 @@ def test_a_partial_record_never_replaces_a_complete_one(honest_record, digits_ta
         assert submit([path], board, [digits_task]).refused == ()
     before = contents(board)
     (refused,) = submit([first], board, [digits_task]).refused
-    assert first.name in refused and "is partial, and the board has a complete one of its job" in refused
+    assert first.name in refused and "is partial and would replace a complete record of its job on the board" in refused
     assert contents(board) == before and Store(board / "results").records() == [whole]
 
 

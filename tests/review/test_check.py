@@ -1,4 +1,4 @@
-"""Verification: all that it refuses, that it names every fault, and that it runs no submitted code."""
+"""The static check: all that it refuses, that it names every fault, and that it runs no submitted code."""
 
 import importlib
 import sys
@@ -48,7 +48,7 @@ def test_every_fault_of_every_file_is_named(results, honest_record, digits_task)
 def test_a_record_that_lies_in_two_places(results, honest_record, digits_task, tmp_path):
     again = Store(tmp_path / "again").save(honest_record(seed=1, nll=21.0))
     (twice,) = check_records([results.root, again], [digits_task]).faults
-    assert again.name in twice and "is there twice; keep one" in twice
+    assert again.name in twice and "was found twice; keep one" in twice
 
 
 def test_a_file_that_is_given_twice_is_one(results, digits_task):
@@ -79,7 +79,7 @@ def test_a_model_that_was_trained_elsewhere_is_good_beside_its_like(results, tra
     verification = check_records([results.root], [digits_task, again])
     assert verification.faults == () and len(verification.good) == 5
     (fault,) = check_records([results.root], [digits_task]).faults
-    assert "is of a model trained on again smoke, which is no known task" in fault
+    assert "is of a model trained on again smoke, which is not a known task" in fault
     results.save(trained_elsewhere(source=OTHER))
     (fault,) = check_records([results.root], [digits_task, again]).faults
     assert "both of digits small mae seed 0, trained on digits smoke, by different adapter files" in fault
@@ -104,17 +104,17 @@ def with_another_protocol(content):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (without_the_section, "bears a key that its contents do not give"),
+        (without_the_section, "has a key that does not match its contents"),
         (lambda content: content.update(seed=7), "trained by another job"),
         (with_the_section_of_another_preset, "trained by another job than digits"),
         (with_another_protocol, "trained by another job than digits"),
         (section(key=OTHER), "trained by another job than digits"),
         (section(task={"name": "digits", "version": 77}), "trained by another job than digits"),
-        (section(task={"name": "mnist", "version": 1}), "no known task"),
-        (section(preset="huge"), "no known task"),
-        (lambda content: content.update(key=OTHER), "bears a key that its contents do not give"),
+        (section(task={"name": "mnist", "version": 1}), "not a known task"),
+        (section(preset="huge"), "not a known task"),
+        (lambda content: content.update(key=OTHER), "has a key that does not match its contents"),
         (lambda content: content["training"].update(status="partial"), "whose training was cut short"),
-        (lambda content: content["training"].update(epochs=2), "2 epochs where the protocol ends it after 1"),
+        (lambda content: content["training"].update(epochs=2), "2 epochs, but the protocol ends it after 1"),
         (lambda content: content["metrics"]["nll"].update(value=25.0), "must be equal"),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_run_cannot_pass_as_trained_elsewhere_nor_on_other_images(tmp_path, re
     origin = trained_elsewhere("mae", run.seed).trained.model_dump()
     Store(tmp_path / "run").save(seal(run.model_dump() | {"trained": origin}))
     (fault,) = check_records([tmp_path / "run"], [digits_task]).faults
-    assert "bears a key that its contents do not give" in fault
+    assert "has a key that does not match its contents" in fault
     wide = digits_task.model_copy(
         update={"name": "wide", "data": digits_task.data.model_copy(update={"shape": (1, 4, 16)})}
     )

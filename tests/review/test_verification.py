@@ -1,4 +1,4 @@
-"""Verifications: the rule, the file and what it vouches for."""
+"""Verifications: the rule, the file and what it confirms."""
 
 import json
 from itertools import combinations
@@ -57,7 +57,7 @@ def verified(results, digits_task):
 
 
 def rewrite(path, **replaced):
-    """Change a verification and give it a hash that is right."""
+    """Change a verification and give it a correct hash."""
     content = json.loads(path.read_text(encoding="utf-8")) | replaced
     del content["verification_hash"]
     path.write_text(json.dumps({**content, "verification_hash": sha256_of(content)}), encoding="utf-8")
@@ -156,9 +156,9 @@ def test_a_file_is_read_as_it_was_written_and_is_no_record(results, verified, di
 BROKEN = {
     "cut": ('{"verification_version": 1', "is not valid JSON"),
     "list": ("[]", "does not fit the schema"),
-    "twice": ('{"how": "a", "how": "b"}', "stands twice"),
+    "twice": ('{"how": "a", "how": "b"}', "appears twice"),
     "deep": ("[" * 40 + "]" * 40, "deep"),
-    "number": ('{"created": 1e999}', "beyond all floats"),
+    "number": ('{"created": 1e999}', "too large for a float"),
     "text": (f'{{"created": "{"x" * 5000}"}}', "5000 characters"),
     "large": (" " * (LARGEST_FILE + 1), "MiB"),
     "surrogate": ('{"created": "\\ud800"}', "verification"),
@@ -215,7 +215,7 @@ def test_a_sealed_file_must_say_what_the_record_and_the_rule_say(results, verifi
     assert read_badges(results.root, [digits_task]).verified == {results.records()[1].record_hash}
     rewrite(path, compared={"nll": compared["nll"]})
     (fault,) = check_records([results.root], [digits_task]).faults
-    assert "not of the same metrics" in fault
+    assert "does not have the same metrics" in fault
 
 
 def test_a_file_that_was_edited(results, verified, digits_task):

@@ -201,7 +201,7 @@ def test_the_likelihood_of_the_whole_vae_sums_to_one(networks):
     """Sum over all 2^9 images of exp(-NLL), by importance weighting.
 
     The mean of K weights is an unbiased estimate of p(x), independent between images, so the sum has the variance
-    sum_x Var(w) / K. It is finite where the posterior is broad and the prior's tails are nearly Gaussian, as made here.
+    sum_x Var(w) / K. It is finite if the posterior is broad and the prior's tails are nearly Gaussian, as made here.
     """
     samples = 100
     vae = make_vae(networks, 3, disturbance=0.1)

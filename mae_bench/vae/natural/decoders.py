@@ -31,7 +31,6 @@ class PixelCNNPlusPlusDecoder(nn.Module):
     ) -> None:
         super().__init__()
         first, second, third, last = widths
-        self.shape = shape
         self.latent_shape = (first, *latent_size(shape))
         size = (shape[1], shape[2])
         self.activations = 2 * width * size[0] * size[1]  # concat-ELU doubles the maps

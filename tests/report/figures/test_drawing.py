@@ -43,8 +43,8 @@ def test_two_codes_of_one_label_keep_what_tells_them_apart(store, make_record, b
     for source in ("a", "b"):
         store.save(make_record("resnet_vae", source=source * 64))
     assert {model_title(row) for row in board_of().rows} == {
-        "resnet_vae (adapter source aaaaaaaa)",
-        "resnet_vae (adapter source bbbbbbbb)",
+        "resnet_vae (adapter code aaaaaaaa)",
+        "resnet_vae (adapter code bbbbbbbb)",
     }
 
 

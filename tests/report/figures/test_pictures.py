@@ -9,7 +9,6 @@ from mae_bench.data import load_data
 from mae_bench.report.figures.drawing import NothingToDraw
 from mae_bench.report.figures.pictures import contact_sheet, draw_reconstructions, draw_samples, reconstruction_sheet
 
-
 pytestmark = pytest.mark.usefixtures("figure_style")
 
 

@@ -106,7 +106,7 @@ def test_the_residual_decoder_is_the_specification_written_out():
             layer.bias,
             stride=stride,
             padding=padding,
-            # A stride of two leaves one row and column open; none where the side is 2n - 1.
+            # A stride of two leaves one row and column open; none if the side is 2n - 1.
             output_padding=int(stride == 2 and size == 2 * x.shape[2]),
         )
 
