@@ -64,7 +64,7 @@ def frame_of_runs(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def reference_conditions(runs: pd.DataFrame, declared: str | None) -> pd.Series[Any]:
-    """The conditions of the ranked rows: complete runs come first, then the declared protocol, then the newest engine."""
+    """The conditions of the ranked rows: complete runs come first, then the declared protocol, then a newer engine."""
     by_claim = runs.assign(declared=runs["protocol"] == declared).sort_values(
         ["complete", "declared", "engine_version", "created", "record_hash"]
     )

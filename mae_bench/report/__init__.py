@@ -1,1 +1,1 @@
-"""Boards, and the progress of a run, as a person reads them."""
+"""Boards, figures and the progress of a run, for people to read. Nothing here runs a model."""

@@ -172,7 +172,7 @@ def _foreign_training(record: Record, task: Task, tasks: Mapping[str, Task]) -> 
 
 
 def _duplicates(found: Mapping[Path, Record], board: Sequence[Record]) -> list[str]:
-    """A sentence for each record whose run has another: the same one, one by another adapter file, or a complete one."""
+    """A sentence for each record whose run has another: a copy, one by another adapter file, or a complete one."""
     complete = {record.key for record in board if record.training.status == "complete"}
     faults = [
         f"record {record.key}.json is partial and would replace a complete record of its job on the board; "

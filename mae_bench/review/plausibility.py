@@ -113,7 +113,7 @@ def _stderr_faults(value: float, stderr: float | None, kind: MetricKind, expecte
     correctly in the same number of draws, neither none nor all, does not happen in practice.
     """
     if (stderr is not None) != expected.has_stderr:
-        yield "has no standard error" if expected.has_stderr else f"has the standard error {stderr:g}, which it cannot have"
+        yield "has no standard error" if expected.has_stderr else f"cannot have the standard error {stderr:g}"
         return
     lowest, highest = _bounds(kind, expected)
     if stderr is None or kind.noisy or highest == inf:

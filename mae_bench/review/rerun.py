@@ -45,15 +45,15 @@ def rerun_record(
     """
     if record.training.status == "partial":
         raise RecordError(
-            f"record {record.key}.json is partial ({quoted(record.training.reason)}), and a rerun would not stop where it did; "
-            "run its job to the end and verify that record."
+            f"record {record.key}.json is partial ({quoted(record.training.reason)}), "
+            "and a rerun would not stop where it did; run its job to the end and verify that record."
         )
     model = find_model(record, model_files)
     trained = training_job(record, model) if record.trained else None
     if trained and checkpoint is None:
         raise RecordError(
-            f"record {record.key}.json is of a model that was trained elsewhere; give the store that has its checkpoint "
-            "with --checkpoints."
+            f"record {record.key}.json is of a model that was trained elsewhere; give the store that has its "
+            "checkpoint with --checkpoints."
         )
     job = Job(model, task, record.preset, record.seed, trained)
     how: How = "trained anew" if checkpoint is None else "re-evaluated from the checkpoint"

@@ -1,8 +1,8 @@
 """The basis of the badge "verified": the result of a rerun, in a small file beside its record. Does not import torch.
 
 `<key>.verification.json` says that the job of one record, named by its hash, was evaluated or trained again, on which
-machine, and how far each number was off. Its own hash proves that it is intact, not that anybody ran anything: its worth
-depends on who put it on the board, so a submission's own verifications are never copied there.
+machine, and how far each number was off. Its own hash proves that it is intact, not that anybody ran anything: its
+worth depends on who put it on the board, so a submission's own verifications are never copied there.
 """
 
 import json

@@ -29,7 +29,7 @@ SPREADS = {
 
 @pytest.fixture
 def task(digits_task):
-    """Digits with tolerances of the test's own."""
+    """Digits with the test's own tolerances."""
     return digits_task.model_copy(update={"tolerances": {"small": {"nll": 0.5, "knn_100": 0.05, "mpd": 1.0}}})
 
 
@@ -54,7 +54,7 @@ def test_every_metric_has_a_tolerance_that_its_spread_allows():
 
 
 def test_false_alarms_are_under_one_per_cent_and_power_over_95():
-    """For the worst ratio of tolerance to spread that ships, three; any larger one does better in both."""
+    """For the smallest ratio of tolerance to spread that is shipped, three; any larger ratio does better in both."""
     assert share("worse", 3.0, 0.0) + share("better", 3.0, 0.0) < 0.01
     assert share("worse", 3.0, 6.0) > 0.95
 

@@ -57,7 +57,7 @@ def test_untested_rows_neither_win_nor_take_the_mark(untested):
 
 
 def test_holm_spares_what_a_single_test_would_separate():
-    # One comparison at p = 0.03 separates; among three such comparisons the smallest is held against 0.05 / 3.
+    # One comparison at p = 0.03 separates; among three such comparisons the smallest is compared with 0.05 / 3.
     best = (0.0, 1.0, 10)
     other = next((m, 1.0, 10) for m in np.linspace(0, 3, 3001) if welch(best, (m, 1.0, 10)) <= 0.03)
     assert inseparable_from_best([best, other], "lower") == {0}

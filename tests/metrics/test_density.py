@@ -247,7 +247,7 @@ def test_a_model_without_importance_terms_has_no_density_metric_but_a_reason_for
             lambda good: ImportanceTerms(good.log_likelihood, good.log_prior, good.log_posterior.half()),
             r"returned log_posterior as float16 \[4, 16\]",
         ),
-        (lambda good: ImportanceTerms(good.log_likelihood, good.log_prior, 0.0), "returned log_posterior as float "),
+        (lambda good: ImportanceTerms(good.log_likelihood, good.log_prior, 0.0), "returned log_posterior as float,"),
     ],
 )
 def test_a_wrong_answer_is_a_sentence_that_names_the_adapter_and_what_is_expected(answer, sentence):

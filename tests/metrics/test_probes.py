@@ -282,6 +282,6 @@ def test_a_representation_in_a_wrong_shape_is_a_sentence():
         def encode(self, x):
             return x
 
-    sentence = r"^Maps\.encode\(x\) returned the representation as float32 \[500, 1, 1, 4\] where a float32 tensor"
+    sentence = r"^Maps\.encode\(x\) returned the representation as float32 \[500, 1, 1, 4\], not a float32 tensor"
     with pytest.raises(MaeBenchError, match=sentence):
         evaluate(Maps())

@@ -41,7 +41,7 @@ class Tiny(Adapter):
 
 
 def run_python(script):
-    """What a fresh process prints."""
+    """The output of a fresh process."""
     environment = {**os.environ, "PYTHONPATH": str(content_folder("tasks").parent)}
     command = [sys.executable, "-c", script]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
@@ -56,7 +56,7 @@ def tiny(tmp_path):
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Make a package with entry points importable, as pip would lay it out."""
+    """Make a package with entry points importable, laid out as by pip."""
 
     def install(package, entry_points, **files):
         site = tmp_path / f"site_{package}"

@@ -59,7 +59,7 @@ TABLE_5_SPREADS = {  # as above; the "all" columns of both kernels are 0.0 throu
     "svm_rbf_1000": (0.7, 0.4, 0.7, 0.3, 0.2, 1.4, 0.5),
     "svm_rbf_all": (0.0,) * 7,
 }
-TABLE_1B = {  # NLL, and the KL where it is printed
+TABLE_1B = {  # NLL, and the KL if it is printed
     "IWAE": (103.38,),
     "LVAE": (102.11,),
     "Discrete VAE": (97.43,),

@@ -21,7 +21,7 @@ def saved(make_record, tmp_path):
 
 
 def edit(path, change):
-    """Apply `change` to the JSON object in `path`, and leave the hash as it is."""
+    """Apply `change` to the JSON object in `path`, and leave the hash unchanged."""
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
     path.write_text(json.dumps(content), encoding="utf-8")

@@ -108,7 +108,7 @@ IMPOSSIBLE = {
     "ESS above K": (metric("effective_sample_size", value=64.5), "effective_sample_size is 64.5, outside [1, 64]"),
     "ESS spreads too far": (metric("effective_sample_size", value=1.0, stderr=1.0), "give between 0 and 0"),
     "half a unit": (metric("active_units", value=7.5), "7.5, which is not a number of units"),
-    "a stderr of active units": (metric("active_units", stderr=0.1), "has the standard error 0.1, which it cannot"),
+    "a stderr of active units": (metric("active_units", stderr=0.1), "cannot have the standard error 0.1"),
     "other n of density": (metric("nll", n=64), "nll is over 64 test images, but the protocol has 500"),
     "other n of geometry": (metric("mpd", n=499), "mpd is over 499 test images, but the protocol has 500"),
     "other n of a probe": (metric("knn_all", n=5000), "knn_all is over 5000 test images"),
@@ -131,7 +131,7 @@ IMPOSSIBLE = {
     "other direction": (metric("nll", direction="higher"), "nll is in nats with direction higher"),
     "too few draws": (metric("knn_100", draws=[0.75] * 4), "knn_100 has 4 draws, but the protocol has 5"),
     "draws of density": (metric("nll", draws=[20.0]), "nll has 1 draws, but the protocol has 0"),
-    "no share of images": (metric("knn_all", value=0.7501, draws=[0.7501]), "0.7501, which is not a share of 500 images"),
+    "no share of images": (metric("knn_all", value=0.7501, draws=[0.7501]), "which is not a share of 500 images"),
     "not the mean of draws": (metric("knn_100", value=0.9), "knn_100 is 0.9, but the mean of its draws is 0.75"),
     "a draw above 1": (metric("knn_100", draws=[1.2, 0.6, 0.65, 0.65, 0.65]), "has a draw of 1.2"),
     "no value, no reason": (metric("mpd", value=None, stderr=None), "mpd has no value, so it must have a reason"),
@@ -180,7 +180,7 @@ def test_no_accuracy_that_can_be_measured_is_refused(honest_record, digits_task,
     correct = np.random.default_rng(seed).random((draws, images)) < np.array(difficulty[:images])
     measured = Measurement.over_images("knn_100", correct.mean(axis=0), tuple(correct.mean(axis=1).tolist()))
     if measured.stderr == 0 and 0 < measured.value < 1:
-        return  # documented: not seen with a real probe
+        return  # documented: does not happen with a real probe
     probes = digits_task.protocol("small").probes.model_copy(update={"label_draws": draws, "label_counts": (100,)})
     protocol = digits_task.protocol("small").model_copy(update={"probes": probes})
     data = digits_task.data.model_copy(update={"test_size": images})
