@@ -5,16 +5,18 @@ which the default `fit` calls), `importance_terms` and `encode`. All log-probabi
 the dimensions of an image. The harness owns everything else: the split, the test bits, the estimator, the seeds.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 Likelihood = Literal["bernoulli", "discretized_logistic_mixture"]
+"""The observation model of a task: "bernoulli" is one of bits, "discretized_logistic_mixture" of the 256 levels k / 255.
+"""
 
 
 class NotSupported(Exception):
@@ -61,7 +63,8 @@ class ImportanceTerms:
 class Loss:
     """total: the scalar to minimise, in nats per image; terms: its named scalar parts, for the training curve.
 
-    Terms named "reconstruction_error" and "kl" are shown on the progress line.
+    Terms named "reconstruction_error" and "kl" are shown on the progress line. They are means over the batch in nats, of
+    -log p(x|z) and of KL(q(z|x) || p(z)) as they are: without weights, free bits or other changes.
     """
 
     total: Tensor
@@ -134,6 +137,13 @@ class Adapter(nn.Module):
 
     Everything that `fit` learns must be in `state_dict()` (parameters and registered buffers, of sizes that the
     constructor sets): the harness always scores a new instance into which that state is loaded.
+    """
+
+    likelihoods: ClassVar[Collection[Likelihood]] = ("bernoulli",)
+    """The likelihoods that `importance_terms` answers for. A task of another one gets no density metrics from the model.
+
+    A class that declares none answers for bits, and for a likelihood of which its constructor takes note: it builds
+    other weights for it than for bits, or declines bits (`mae_bench.job.likelihoods`).
     """
 
     def __init__(self, data: DataSpec, preset: str) -> None:

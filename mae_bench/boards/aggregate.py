@@ -14,6 +14,7 @@ from mae_bench.boards.conditions import (
     reference_conditions,
     shortened,
 )
+from mae_bench.boards.doubt import doubt_about
 from mae_bench.boards.significance import inseparable_from_best
 from mae_bench.boards.spread import Sample, mean_of, sample_of
 from mae_bench.metrics.catalogue import board_order, metric_kind
@@ -23,7 +24,7 @@ from mae_bench.records.schema import Record
 if TYPE_CHECKING:
     import pandas as pd
 
-Standing = Literal["ranked", "partial", "not comparable", "trained elsewhere"]
+Standing = Literal["ranked", "breaks a law", "implausible", "partial", "not comparable", "trained elsewhere"]
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,11 @@ class Cell:
 class Row:
     """One model on one board.
 
-    standing: "ranked"; "partial", one record whose training was cut short; "not comparable", measured under other
-    conditions than the ranked rows; or "trained elsewhere", under another protocol than that of the board, which only
-    scored it. reason: why the row is not ranked. note: what distinguishes it from other rows with its label. records:
-    those that the row averages, one per seed.
+    standing: "ranked"; "breaks a law" or "implausible", one record that is doubted (`mae_bench.boards.doubt`);
+    "partial", one record whose training was cut short; "not comparable", measured under other conditions than the
+    ranked rows; or "trained elsewhere", under another protocol than that of the board, which only scored it. reason:
+    why the row is not ranked. note: what distinguishes it from other rows with its label. records: those that the row
+    averages, one per seed.
     """
 
     label: str
@@ -75,7 +77,8 @@ class Board:
 
     metrics: the columns, in the order of the catalogue: those that the records measured or do not support or, if
     nothing ran, those that were reported. rows: by the task's `primary` metric, best first; rows without it come last.
-    unranked: rows of models that were trained elsewhere, of runs that are not comparable, and partial ones, in this
+    unranked: rows of doubted records, of models that were trained elsewhere, of runs that are not comparable, and
+    partial ones, in this
     order. notes: sentences about the whole board.
     """
 
@@ -91,17 +94,18 @@ class Board:
     notes: tuple[str, ...]
 
 
-def boards(records: Sequence[Record], tasks: Sequence[Task]) -> list[Board]:
+def boards(records: Sequence[Record], tasks: Sequence[Task], verified: frozenset[str] = frozenset()) -> list[Board]:
     """One board for each (task, task version, preset) of `records`, in the order of `tasks` and then of the presets.
 
     A task with reported rows and no record gets a board of only those, at the default preset. A model is its name and
     parameters; its records are averaged over seeds only if the adapter's code and `CONDITIONS` agree too. Of several
-    records of one run, the newest complete one is used.
+    records of one run, the newest complete one is used. verified: the hashes of the records that a reviewer has rerun.
     """
     by_name = {task.name: task for task in tasks}
     found: list[Board] = []
     if records:
-        found += [_board(by_name, runs) for _, runs in frame_of_runs(records).groupby(["task", "version", "preset"])]
+        by_board = frame_of_runs(records).groupby(["task", "version", "preset"])
+        found += [_board(by_name, runs, verified) for _, runs in by_board]
     ran = {board.task for board in found}
     found += [_reported_board(task) for task in tasks if task.reported and task.name not in ran]
 
@@ -113,7 +117,7 @@ def boards(records: Sequence[Record], tasks: Sequence[Task]) -> list[Board]:
     return sorted(found, key=order)
 
 
-def _board(tasks: Mapping[str, Task], runs: pd.DataFrame) -> Board:
+def _board(tasks: Mapping[str, Task], runs: pd.DataFrame, verified: frozenset[str]) -> Board:
     first: Record = runs["record"].iloc[0]
     name, version, preset = first.task.name, first.task.version, first.preset
     task = tasks.get(name)
@@ -127,8 +131,16 @@ def _board(tasks: Mapping[str, Task], runs: pd.DataFrame) -> Board:
     )
     primary = _primary(task)
 
-    rows = [row for row, _ in _rows_with_runs(runs[runs["complete"] & own & comparable], metrics)]
+    doubts = {record.record_hash: doubt_about(record, task, verified) for record in runs["record"]}
+    doubted = runs["record_hash"].map(lambda record_hash: doubts[record_hash] is not None)
+    candidates = runs["complete"] & own & comparable
+    rows = [row for row, _ in _rows_with_runs(runs[candidates & ~doubted], metrics)]
     rows.sort(key=lambda row: _rank(row, primary))
+    apart = [
+        replace(_row([record], metrics), standing=doubt.kind, reason=doubt.reason)
+        for record in runs.loc[candidates & doubted, "record"]
+        if (doubt := doubts[record.record_hash])
+    ]
     other = [
         replace(row, standing="not comparable", reason=describe_difference(group.iloc[0], reference))
         for row, group in _rows_with_runs(runs[runs["complete"] & own & ~comparable], metrics)
@@ -158,7 +170,7 @@ def _board(tasks: Mapping[str, Task], runs: pd.DataFrame) -> Board:
         primary=primary,
         metrics=tuple(metrics),
         rows=tuple(_embolden(rows, metrics)),
-        unranked=(*elsewhere, *other, *partial),
+        unranked=(*apart, *elsewhere, *other, *partial),
         reported=() if task is None else task.reported,
         notes=tuple(notes),
     )

@@ -8,7 +8,7 @@ import click
 @click.option("--preset", default="smoke", show_default=True, help="The preset whose networks are built.")
 @click.pass_context
 def check_model(context: click.Context, models: str, preset: str) -> None:
-    """Check that MODEL, written as for run, keeps the contract of adapters: one line for each rule.
+    """Check that MODEL, written as for run, keeps the contract of adapters: one line for each rule and likelihood.
 
     Exit status 1 if a rule is broken.
     """
@@ -19,6 +19,6 @@ def check_model(context: click.Context, models: str, preset: str) -> None:
     for model in resolve_models(models):
         click.echo(f"{model.label}, preset {preset}")
         for result in examine_adapter(load_adapter_class(model.code), dict(model.params), preset):
-            click.echo(f"  {result.rule:<15}{result.verdict:<16}{result.sentence}")
+            click.echo(f"  {result.rule:<15}{result.verdict:<16}{result}")
             broken = broken or result.verdict == "broken"
     context.exit(1 if broken else 0)

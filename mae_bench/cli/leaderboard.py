@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mae_bench.boards.aggregate import Board
     from mae_bench.planning.task import Task
     from mae_bench.records.store import Store
+    from mae_bench.review.badges import Badges
 
 
 @click.command()
@@ -49,6 +50,8 @@ def leaderboard(
     from mae_bench.boards.aggregate import boards
     from mae_bench.planning.registry import known_tasks, resolve_tasks
     from mae_bench.records.store import Store
+    from mae_bench.report.html.site import write_site
+    from mae_bench.review.badges import read_badges, read_verified
 
     if markdown and site:
         raise UsageError("--markdown and --html exclude each other; give one of the two.")
@@ -62,15 +65,16 @@ def leaderboard(
     known = resolve_tasks(tasks) if tasks else known_tasks()
     names = {task.name for task in known}
     records = [record for record in Store(results).records() if not tasks or record.task.name in names]
-    shown = _at_preset(boards(records, known), known, preset)
+    badges = (read_badges if site else read_verified)(results, known)
+    shown = _at_preset(boards(records, known, badges.verified), known, preset)
     if not any(board.rows or board.unranked for board in shown):
         click.echo(
             f"no record under {results} fits; give another folder with --results, or fill it by submit.", err=True
         )
     if site:
-        _write_site(site, shown, known, results)
+        click.echo(write_site(site, shown, badges, results))
     else:
-        _print_boards(shown, known, results, markdown)
+        _print_boards(shown, badges, markdown)
 
 
 def _at_preset(found: "Sequence[Board]", tasks: "Sequence[Task]", preset: str | None) -> "Sequence[Board]":
@@ -112,18 +116,7 @@ def _print_suite_tables(name: str, store: "Store", preset: str | None, markdown:
     click.echo(SUITE_LEGEND)
 
 
-def _write_site(site: Path, shown: "Sequence[Board]", tasks: "Sequence[Task]", results: Path) -> None:
-    from mae_bench.report.html.site import write_site
-    from mae_bench.review.badges import read_badges
-
-    click.echo(write_site(site, shown, read_badges(results, tasks), results))
-
-
-def _print_boards(shown: "Sequence[Board]", tasks: "Sequence[Task]", results: Path, markdown: bool) -> None:
-    """Print boards of records that come from the folder `results`."""
-    from mae_bench.review.badges import read_verified
-
-    badges = read_verified(results, tasks)
+def _print_boards(shown: "Sequence[Board]", badges: "Badges", markdown: bool) -> None:
     if markdown:
         from mae_bench.report.markdown import render_boards
 

@@ -234,7 +234,12 @@ def _print_boards(store: "Store", jobs: "Sequence[Job]") -> None:
 
 
 def _print_summary(summary: "RunSummary", command: str, strategy: OverwriteStrategy) -> None:
-    """What failed and why, the counts, and the command that retries: the last lines of a run."""
+    """What is doubted or failed and why, the counts, and the command that retries: the last lines of a run."""
+    from mae_bench.boards.doubt import doubt_about
+
+    for job, record in summary.done:
+        if doubt := doubt_about(record, job.task):
+            click.echo(f"{doubt.kind}: {job.title}: {doubt.reason}; its record is shown and not ranked.")
     for job, sentence in summary.failed:
         click.echo(f"failed: {job.title}: {sentence}")
     click.echo(f"{len(summary.done)} done, {len(summary.cached)} cached, {len(summary.failed)} failed")

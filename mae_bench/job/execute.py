@@ -19,19 +19,21 @@ from mae_bench.foundation.untrusted import LONGEST_TEXT
 from mae_bench.job.allocator import keep_freed_memory
 from mae_bench.job.checkpoint import MODEL_FILE, TRAINING_FILE, load_checkpoint, save_checkpoint
 from mae_bench.job.environment import PeakMemory, describe_environment
+from mae_bench.job.likelihoods import unanswered_likelihood
 from mae_bench.job.settings import JobSettings
 from mae_bench.job.shards import FinishedShards, hash_weights
 from mae_bench.job.threads import own_threads
 from mae_bench.job.trained import build_model, load_model
 from mae_bench.job.training import TrainingContext
 from mae_bench.job.training_state import TrainingOutcome
+from mae_bench.metrics import laws
 from mae_bench.metrics.catalogue import metric_kind
-from mae_bench.metrics.density import evaluate_density
+from mae_bench.metrics.density import evaluate_density, no_density
 from mae_bench.metrics.outcome import DensityOutcome, Measurement
 from mae_bench.metrics.posterior import evaluate_posterior
 from mae_bench.metrics.probes import evaluate_probes
 from mae_bench.planning.plan import PRECISION, Job
-from mae_bench.planning.registry import check_code
+from mae_bench.planning.registry import build_adapter, check_code
 from mae_bench.records.schema import Record, seal
 
 
@@ -138,22 +140,33 @@ def _basis_of_scores(job: Job, data: DataSet, weights: str, device: torch.device
 def _score(job: Job, model: Adapter, data: DataSet, shards: FinishedShards, progress: Progress) -> dict[str, Any]:
     """Density, posterior geometry and probes, as the preset's protocol says."""
     protocol, task_seed = job.task.protocol(job.preset), job.task.seed
-    density: DensityOutcome = evaluate_density(
-        model, data.test, protocol.density, task_seed=task_seed, seed=job.seed, progress=progress, finished=shards
-    )
     outcomes = [
-        density,
+        density := _density(job, model, data, shards, progress),
         evaluate_posterior(model, data.test, protocol.posterior),
         evaluate_probes(model, data, protocol.probes, task_seed=task_seed, progress=progress),
     ]
     measurements = [measurement for outcome in outcomes for measurement in outcome.measurements]
+    images = data.test.batch(torch.arange(min(laws.IMAGES, len(data.test))))
+    values = 2 if data.spec.likelihood == "bernoulli" else job.task.data.levels + 1
     return {
         "metrics": {measurement.name: _metric(measurement) for measurement in measurements},
         "not_supported": {
             name: _shortened(reason) for outcome in outcomes for name, reason in outcome.not_supported.items()
         },
         "nll_by_samples": density.nll_by_samples,
+        "broken_laws": laws.broken_laws(model, images, values, density, job.seed),
     }
+
+
+def _density(job: Job, model: Adapter, data: DataSet, shards: FinishedShards, progress: Progress) -> DensityOutcome:
+    """The density metrics; none if the model does not answer for the likelihood of the task."""
+    preset = (job.trained or job).preset
+    if reason := unanswered_likelihood(model, lambda data: build_adapter(job.model, data, preset)):
+        return no_density(reason)
+    protocol = job.task.protocol(job.preset).density
+    return evaluate_density(
+        model, data.test, protocol, task_seed=job.task.seed, seed=job.seed, progress=progress, finished=shards
+    )
 
 
 def _shortened(reason: str) -> str:

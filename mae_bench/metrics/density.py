@@ -83,8 +83,13 @@ def evaluate_density(
                 finished[shard] = scored
             scores.append(scored)
     except NotSupported as error:
-        return DensityOutcome([], dict.fromkeys(metrics_of("density"), str(error)), {})
+        return no_density(str(error))
     return combine_shards(scores, adapter.data.dimensions)
+
+
+def no_density(reason: str) -> DensityOutcome:
+    """What stands in a record for a model without density metrics: `reason`, one sentence, for each of them."""
+    return DensityOutcome([], dict.fromkeys(metrics_of("density"), reason), {})
 
 
 def score_shard(

@@ -98,6 +98,14 @@ class ReportedRow(Settings):
     """The standard deviations that were published with the metrics."""
 
 
+class BestPublished(Settings):
+    """The best value of a metric that was published; a record that beats it by more than the margin is doubted."""
+
+    best: Annotated[float, Field(allow_inf_nan=False)]
+    margin: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    citation: str
+
+
 class Task(Settings):
     """One task file. `presets` holds the resolved protocol of each preset."""
 
@@ -109,6 +117,8 @@ class Task(Settings):
     data: DataSettings
     presets: dict[Name, Protocol]
     reported: tuple[ReportedRow, ...] = ()
+    plausible: dict[MetricName, BestPublished] = Field(default_factory=dict)
+    """Beyond what value a record is not ranked before a reviewer has rerun it. Not part of the protocol."""
     tolerances: dict[Name, dict[MetricName, Tolerance]] = Field(default_factory=dict)
     """By preset: the largest change of a mean over seeds that `mae-bench compare` ignores. Not part of the protocol,
     since no number depends on it."""

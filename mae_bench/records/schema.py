@@ -148,6 +148,8 @@ class Record(Section):
     """The time in UTC, ISO 8601."""
     record_hash: Hash
     trained: TrainedSection | None = None
+    broken_laws: tuple[str, ...] = ()
+    """What the run itself found wrong with the model's answers (`mae_bench.metrics.laws`), a clause each."""
 
     @property
     def title(self) -> str:

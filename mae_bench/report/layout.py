@@ -117,7 +117,7 @@ def _reported_row(row: ReportedRow, columns: Sequence[Column], citation: int) ->
 
 def row_label(row: Row) -> str:
     """The model, and in brackets what tells the row from its like: a note, and the seed of a run that was cut short."""
-    seed = f"seed {row.seeds[0]}" if row.standing == "partial" else None
+    seed = f"seed {row.seeds[0]}" if row.standing in ("partial", "implausible", "breaks a law") else None
     apart = ", ".join(note for note in (row.note, seed) if note)
     return printable(f"{row.label} ({apart})" if apart else row.label)
 

@@ -86,9 +86,9 @@ def render_board_folder(board: Path, tasks: Sequence[Task]) -> RenderedBoard:
     stands in the way.
     """
     results = board / "results"
-    found = boards(Store(results).records(), tasks)
+    records, badges = Store(results).records(), read_badges(results, tasks)
+    found = boards(records, tasks, badges.verified)
     _check_pages(board, found)
-    badges = read_badges(results, tasks)
     write_atomically(board / PAGE, f"{HEADER}\n{render_boards(found, badges)}".encode())
     write_site(board, found, badges, results)
     return RenderedBoard(board, tuple(found), badges)

@@ -93,6 +93,7 @@ def _disagreements(record: Record, again: Record, verification: Verification) ->
         ("validation bits are", record.hashes.validation_bits, again.hashes.validation_bits),
         ("test bits are", record.hashes.test_bits, again.hashes.test_bits),
         ("number of parameters is", record.training.parameters, again.training.parameters),
+        ("broken laws are", "; ".join(record.broken_laws) or "none", "; ".join(again.broken_laws) or "none"),
     ):
         if recorded != found:
             yield f"the {words} {recorded} in the record and {found} in the rerun"

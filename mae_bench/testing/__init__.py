@@ -6,23 +6,25 @@
         check_file("my_vae.py", beta=4.0)
 
 Each rule is one function, whose docstring says what an adapter that keeps it guarantees. The adapter is built and asked
-as in a job, on a few images of 8x8 and 3x3 pixels, in a few seconds. `mae-bench check-model` prints the same results.
+as in a job, on a few images of at most 8x8 pixels, in a few seconds for each likelihood that it answers for.
+`mae-bench check-model` prints the same results.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from mae_bench.adapter import Adapter, NotSupported
+from mae_bench.adapter import Adapter, Likelihood, NotSupported
 from mae_bench.foundation.errors import MaeBenchError, describe
 from mae_bench.metrics.answers import seeded
 from mae_bench.planning.registry import load_adapter_class
 from mae_bench.testing.contract import answers, batches, construction, determinism, devices
-from mae_bench.testing.likelihood import log_weights, normalisation
-from mae_bench.testing.subject import Broken, NotApplicable, Rule, Subject
+from mae_bench.testing.likelihood import log_weights, loss_terms
+from mae_bench.testing.normalisation import normalisation
+from mae_bench.testing.subject import Broken, NotApplicable, Rule, Subject, subjects_of
 from mae_bench.testing.training import gradients, state, training
 
 Verdict = Literal["ok", "broken", "not applicable"]
@@ -40,6 +42,7 @@ RULES = (
     Rule("normalisation", normalisation, needs=("log-weights",)),
     Rule("gradients", gradients, needs=("answers",)),
     Rule("training", training, needs=("gradients",)),
+    Rule("loss-terms", loss_terms, needs=("training", "log-weights")),
     Rule("state", state, needs=("training", "determinism")),
 )
 """In the order in which they are checked. A rule is skipped if one that it needs is broken or was skipped."""
@@ -51,11 +54,19 @@ class AdapterFault(MaeBenchError):
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What one rule found. sentence: what holds, what is broken and how to fix it, or why the rule does not apply."""
+    """What one rule found. sentence: what holds, what is broken and how to fix it, or why the rule does not apply.
+
+    likelihood: of the images that the model was given; None if it answers for one likelihood only.
+    """
 
     rule: str
     verdict: Verdict
     sentence: str
+    likelihood: Likelihood | None = None
+
+    def __str__(self) -> str:
+        """The sentence, after the likelihood if there are several."""
+        return f"{self.likelihood}: {self.sentence}" if self.likelihood else self.sentence
 
 
 def check_file(path: Path | str, /, preset: str = CHECKED_PRESET, **params: Any) -> None:
@@ -70,15 +81,24 @@ def check_adapter(adapter_class: type[Adapter], /, preset: str = CHECKED_PRESET,
     """Check every rule for `adapter_class(data, preset, **params)`; AdapterFault lists those that are broken."""
     results = list(examine_adapter(adapter_class, params, preset))
     if broken := [result for result in results if result.verdict == "broken"]:
-        lines = "".join(f"\n- {result.rule}: {result.sentence}" for result in broken)
-        raise AdapterFault(f"{adapter_class.__name__} breaks {len(broken)} of {len(results)} rules:{lines}")
+        lines = "".join(f"\n- {result.rule}: {result}" for result in broken)
+        rules = len({result.rule for result in broken})
+        raise AdapterFault(f"{adapter_class.__name__} breaks {rules} of {len(RULES)} rules:{lines}")
 
 
 def examine_adapter(
     adapter_class: type[Adapter], params: Mapping[str, Any], preset: str = CHECKED_PRESET
 ) -> Iterator[RuleResult]:
-    """Yield one result for each of `RULES`. torch's global random state stays as it was."""
-    subject = Subject(adapter_class, params, preset)
+    """Yield one result for each of `RULES`, under each likelihood that the adapter answers for.
+
+    A likelihood that it declares and whose images its constructor declines has the result of the rule construction
+    alone. torch's global random state stays as it was.
+    """
+    for subject in subjects_of(adapter_class, params, preset):
+        yield from _examine(subject)
+
+
+def _examine(subject: Subject) -> Iterator[RuleResult]:
     unmet: set[str] = set()
     for rule in RULES:
         missing = [name for name in rule.needs if name in unmet]
@@ -88,7 +108,9 @@ def examine_adapter(
             result = _apply(rule, subject)
         if missing or result.verdict == "broken":
             unmet.add(rule.name)
-        yield result
+        yield result if subject.alone else replace(result, likelihood=subject.likelihood)
+        if rule.check is construction and result.verdict == "not applicable":
+            return
 
 
 def _apply(rule: Rule, subject: Subject) -> RuleResult:

@@ -9,11 +9,13 @@ from torch import Tensor
 from mae_bench.adapter import Adapter, Loss, NotSupported
 from mae_bench.foundation.errors import MaeBenchError, UsageError, describe
 from mae_bench.foundation.untrusted import LONGEST_TEXT
+from mae_bench.job.likelihoods import LIKELIHOODS, declared_likelihoods
 from mae_bench.metrics.answers import ask_importance_terms, ask_posterior, ask_representation
 from mae_bench.testing.likelihood import NOISE, group_nlls, mean_and_error
 from mae_bench.testing.subject import (
     FUNCTIONS_OF_X,
     QUESTIONS,
+    SIDE,
     Broken,
     NotApplicable,
     Question,
@@ -32,13 +34,19 @@ def construction(subject: Subject) -> str:
     """`__init__(data, preset, ...)` begins with `super().__init__(data, preset)` and leaves `data` and `preset` alone.
 
     Parameters are of JSON types, and each has a default or is given. A constructor raises NotSupported for data that
-    the model is not made for.
+    the model is not made for. `likelihoods`, if it is set, holds names of likelihoods.
     """
     call = f"{subject.name}(data, {subject.preset!r}, ...)"
     try:
+        declared = declared_likelihoods(subject.adapter_class)
         model = subject.construct(subject.data)
-    except Broken:
-        raise
+    except NotSupported as reason:
+        if not subject.alone:
+            raise
+        kinds = " and ".join(declared or LIKELIHOODS)
+        raise Broken(
+            f"{subject.name} declines images of {SIDE}x{SIDE} pixels of every likelihood ({kinds}); accept one"
+        ) from reason
     except UsageError as error:
         raise Broken(str(error)) from error
     except Exception as error:

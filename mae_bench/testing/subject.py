@@ -13,7 +13,9 @@ from torch import Tensor
 from mae_bench.adapter import Adapter, DataSpec, Likelihood, NotSupported
 from mae_bench.data.images import ByteImages, draw_bits
 from mae_bench.foundation.content import content_folder
+from mae_bench.foundation.errors import MaeBenchError
 from mae_bench.foundation.seeding import numpy_generator
+from mae_bench.job.likelihoods import LIKELIHOODS, declared_likelihoods, takes_note
 from mae_bench.job.training import TrainingContext
 from mae_bench.metrics.answers import seeded
 from mae_bench.planning.parameters import resolve_parameters
@@ -39,8 +41,8 @@ _LEVELS = 255
 _TRAIN_SIZE = 200
 _VALIDATION_SIZE = 100
 _CPU = torch.device("cpu")
-_KINDS: tuple[tuple[Likelihood, int], ...] = (("bernoulli", 1), ("discretized_logistic_mixture", 3))
-"""Likelihood and channels of images, in the order in which the constructor is offered them."""
+_CHANNELS: dict[Likelihood, tuple[int, ...]] = {"bernoulli": (1,), "discretized_logistic_mixture": (3, 1)}
+"""The channels of images, in the order in which the constructor is offered them."""
 
 
 class Broken(Exception):
@@ -52,12 +54,18 @@ class NotApplicable(Exception):
 
 
 class Subject:
-    """The adapter class under test, with its parameters and preset."""
+    """The adapter class under test, with its parameters, its preset and the likelihood of the images that it is given."""
 
-    def __init__(self, adapter_class: type[Adapter], params: Mapping[str, Any], preset: str) -> None:
+    alone = True
+    """Whether the adapter is examined under this likelihood only."""
+
+    def __init__(
+        self, adapter_class: type[Adapter], params: Mapping[str, Any], preset: str, likelihood: Likelihood
+    ) -> None:
         self.adapter_class = adapter_class
         self.given = dict(params)
         self.preset = preset
+        self.likelihood = likelihood
 
     @property
     def name(self) -> str:
@@ -71,26 +79,28 @@ class Subject:
 
     @cached_property
     def data(self) -> DataSpec:
-        """Binary 8x8 images, or colour ones if the constructor raises NotSupported for those; Broken if for both."""
-        for likelihood, channels in _KINDS:
-            data = DataSpec((channels, SIDE, SIDE), likelihood, _TRAIN_SIZE, classes=10)
+        """8x8 images, binary or else in colour or grey; NotSupported if the constructor raises that for all of them."""
+        declined = NotSupported()
+        for channels in _CHANNELS[self.likelihood]:
+            data = DataSpec((channels, SIDE, SIDE), self.likelihood, _TRAIN_SIZE, classes=10)
             try:
                 self.construct(data)
-            except NotSupported:
+            except NotSupported as reason:
+                declined = reason
                 continue
             return data
-        kinds = " and ".join(likelihood for likelihood, _ in _KINDS)
-        raise Broken(f"{self.name} declines images of {SIDE}x{SIDE} pixels of every likelihood ({kinds}); accept one")
+        raise declined
 
     def construct(self, data: DataSpec, seed: int = 0) -> Adapter:
         """A new model, constructed with torch's global random state seeded."""
         with seeded(seed, _CPU):
             return self.adapter_class(data, self.preset, **self.params)
 
-    def build(self, side: int = SIDE, seed: int = 0, device: torch.device = _CPU) -> Adapter:
-        """An untrained model for images of side x side pixels, in eval mode."""
-        data = replace(self.data, shape=(self.data.shape[0], side, side))
-        return self.construct(data, seed).to(device).eval()
+    def build(
+        self, shape: tuple[int, int, int] | None = None, seed: int = 0, device: torch.device = _CPU
+    ) -> Adapter:
+        """An untrained model for images of `shape` (channels, height, width), those of `data` if None, in eval mode."""
+        return self.construct(replace(self.data, shape=shape or self.data.shape), seed).to(device).eval()
 
     def images(self, count: int) -> Tensor:
         """The first `count` of 100 random images: float32 [count, C, 8, 8]."""
@@ -120,6 +130,43 @@ class Subject:
         brightest = random.integers(2, 2 * _LEVELS, size=(count, 1, 1, 1))
         pixels = random.integers(brightest, size=(count, *self.data.shape)).clip(max=_LEVELS).astype("uint8")
         return torch.from_numpy(pixels), torch.from_numpy(draw_bits(pixels, _LEVELS, random))
+
+
+def subjects_of(adapter_class: type[Adapter], params: Mapping[str, Any], preset: str) -> list[Subject]:
+    """One for each likelihood that the adapter answers for (`mae_bench.job.likelihoods`); never none.
+
+    Of those that it declares, also one whose images the constructor declines, unless it declines all.
+    """
+    try:
+        declared = declared_likelihoods(adapter_class)
+    except MaeBenchError:
+        declared = ("bernoulli",)  # the rule construction reports it
+    subjects = [Subject(adapter_class, params, preset, likelihood) for likelihood in declared or LIKELIHOODS]
+    accepted = [subject for subject in subjects if not _declines(subject)]
+    if not accepted:
+        subjects = subjects[:1]  # the rule construction says so
+    elif declared is None:
+        subjects = accepted[:1] + [subject for subject in accepted[1:] if _takes_note(subject)]
+    for subject in subjects:
+        subject.alone = len(subjects) == 1
+    return subjects
+
+
+def _declines(subject: Subject) -> bool:
+    try:
+        _ = subject.data
+    except NotSupported:
+        return True
+    except Exception:
+        return False  # a fault of the constructor: the rule construction reports it
+    return False
+
+
+def _takes_note(subject: Subject) -> bool:
+    try:
+        return takes_note(subject.construct(subject.data), subject.construct)
+    except Exception:
+        return False  # a fault of the constructor, which it has for bits too
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """The VAE behind all baselines: five exchangeable parts that answer the adapter's contract together."""
 
 import sys
-from typing import Protocol, cast
+from collections.abc import Collection
+from typing import ClassVar, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
-from mae_bench.adapter import Adapter, DataSpec, DiagonalGaussian, ImportanceTerms, Loss
+from mae_bench.adapter import Adapter, DataSpec, DiagonalGaussian, ImportanceTerms, Likelihood, Loss
 from mae_bench.nn.parallel import in_parts
 from mae_bench.nn.weight_norm import data_dependent_initialisation, folded_weights
 from mae_bench.vae.parts import Networks
@@ -24,6 +25,8 @@ class VAE(Adapter):
     networks: encoder, posterior, prior and decoder, as `autoregressive_networks` and `factorised_networks` make them.
     objective: the loss to minimise.
     """
+
+    likelihoods: ClassVar[Collection[Likelihood]] = ("bernoulli", "discretized_logistic_mixture")
 
     def __init__(self, data: DataSpec, preset: str, *, networks: Networks, objective: Objective) -> None:
         super().__init__(data, preset)

@@ -80,7 +80,7 @@ def test_one_bad_record_stops_all(results, digits_task, tmp_path):
     ("change", "words"),
     [
         ({"task": {"name": "other"}}, "known task: digits (paper, small, smoke)"),
-        ({"task": {"version": 1}}, "version 1 of task digits, which is at 2"),
+        ({"task": {"version": 1}}, "version 1 of task digits, which is now at version 2"),
         ({"preset": "huge"}, "preset huge"),
         ({"engine_version": 0}, "engine version 0"),
         ({"hashes": {"data": OTHER}}, "other data"),
