@@ -5,7 +5,7 @@ which the default `fit` calls), `importance_terms` and `encode`. All log-probabi
 the dimensions of an image. The harness owns everything else: the split, the test bits, the estimator, the seeds.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 Likelihood = Literal["bernoulli", "discretized_logistic_mixture"]
-"""The observation model of a task: "bernoulli" is one of bits, "discretized_logistic_mixture" of the 256 levels k / 255.
-"""
+"""The observation model of a task: "bernoulli" for bits, "discretized_logistic_mixture" for the 256 levels k / 255."""
 
 
 class NotSupported(Exception):
@@ -63,8 +62,8 @@ class ImportanceTerms:
 class Loss:
     """total: the scalar to minimise, in nats per image; terms: its named scalar parts, for the training curve.
 
-    Terms named "reconstruction_error" and "kl" are shown on the progress line. They are means over the batch in nats, of
-    -log p(x|z) and of KL(q(z|x) || p(z)) as they are: without weights, free bits or other changes.
+    Terms named "reconstruction_error" and "kl" are shown on the progress line. They are means over the batch, in nats,
+    of -log p(x|z) and of KL(q(z|x) || p(z)), without weights, free bits or other changes.
     """
 
     total: Tensor
@@ -139,11 +138,11 @@ class Adapter(nn.Module):
     constructor sets): the harness always scores a new instance into which that state is loaded.
     """
 
-    likelihoods: ClassVar[Collection[Likelihood]] = ("bernoulli",)
-    """The likelihoods that `importance_terms` answers for. A task of another one gets no density metrics from the model.
+    likelihoods: ClassVar[Set[Likelihood]] = frozenset({"bernoulli"})
+    """The likelihoods that `importance_terms` answers for. On a task of another one the model has no density metrics.
 
-    A class that declares none answers for bits, and for a likelihood of which its constructor takes note: it builds
-    other weights for it than for bits, or declines bits (`mae_bench.job.likelihoods`).
+    A class that does not set it answers for bits, and for another likelihood if its constructor takes note of it:
+    declines bits, or builds other weights than for bits (`mae_bench.job.likelihoods`).
     """
 
     def __init__(self, data: DataSpec, preset: str) -> None:

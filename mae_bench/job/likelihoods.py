@@ -34,13 +34,13 @@ def declared_likelihoods(adapter_class: type[Adapter]) -> tuple[Likelihood, ...]
     if not isinstance(declared, list | tuple | set | frozenset) or not declared or set(declared) - set(LIKELIHOODS):
         known = ", ".join(map(repr, LIKELIHOODS))
         raise UsageError(
-            f"{adapter_class.__name__}.likelihoods is {declared!r}; make it a tuple or set with names from {known}."
+            f"{adapter_class.__name__}.likelihoods is {declared!r}; make it a set with one or more of {known}."
         )
     return tuple(likelihood for likelihood in LIKELIHOODS if likelihood in declared)
 
 
 def unanswered_likelihood(adapter: Adapter, construct: Construct) -> str | None:
-    """Why the density of `adapter`, which `construct(adapter.data)` gave, does not count, in a sentence; None if it does.
+    """Why `adapter`, which `construct(adapter.data)` gave, has no density metrics, in a sentence; None if it has.
 
     UsageError if its declaration is faulty.
     """

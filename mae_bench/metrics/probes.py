@@ -164,6 +164,8 @@ def fit_logistic(
 ) -> tuple[LogisticRegression, bool]:
     """Multinomial logistic regression with an L2 penalty of 1/(2c) |w|^2 on the sum of the losses; did it converge?
 
+    With two classes it is binary logistic regression, whose penalty is on one vector of weights rather than two.
+
     labels: of at least two classes. Convergence: no element of the gradient of the mean loss beyond 1e-6, in float64.
     """
     # Both solvers end at the one optimum. Cholesky's is the faster, but its steps grow with the cube of the weights.

@@ -3,15 +3,18 @@
 import hashlib
 import importlib.util
 import inspect
+import os
 import re
 import sys
-import traceback
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from mae_bench.foundation.errors import UsageError, describe
+from mae_bench.foundation.errors import UsageError, describe, line_in
+from mae_bench.foundation.process import kept_apart
+from mae_bench.foundation.source import read_source
+from mae_bench.planning.surroundings import Surroundings, surroundings_of_file
 
 if TYPE_CHECKING:
     from mae_bench.adapter import Adapter
@@ -19,27 +22,41 @@ if TYPE_CHECKING:
 FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<name>\w+))?")
 """`path/to/file.py` or, if the file holds several adapters, `path/to/file.py:Class`."""
 
+_surroundings: "dict[str | type[Adapter], Surroundings]" = {}
+"""By the name of the file's or package's module in Python's table, and by class."""
 
-def load_class(code: str) -> "type[Adapter]":
+
+def load_class(code: str, expected_hash: str | None = None) -> "type[Adapter]":
     """The adapter class of `path/to/file.py`, `path/to/file.py:Class` or `package.module:Class`.
 
-    UsageError if it cannot be imported, naming the line of a faulty file, or if there is not exactly one class.
+    expected_hash: the `code_hash` of a class that may be loaded already; if so it is given, even if its file has been
+    edited since. UsageError if the code cannot be imported, naming the line of a faulty file, or if there is not
+    exactly one class.
     """
+    import torch  # noqa: F401 (what it holds can be kept from the code only once it is loaded)
+
     if match := FILE.fullmatch(code):
-        path = Path(match["path"])
-        return _choose_class(_load_file(path), path.name, match["name"])
+        path = absolute(match["path"])
+        module = _load_file(path, expected_hash)
+        loaded = _choose_class(module, path.name, match["name"])
+        _surroundings[loaded] = _surroundings[module.__name__]
+        return loaded
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # as `python -m mae_bench` does; last, so that it hides nothing installed
-    loaded = load_object(code, "model")
+    surroundings = _surroundings.setdefault(code.partition(":")[0], Surroundings())
+    with surroundings.entered(importing=True):
+        loaded = load_object(code, "model")
     if not _is_adapter(loaded):
         raise UsageError(f"model {code!r} is not a subclass of mae_bench.Adapter; name a class that is one.")
+    _surroundings[loaded] = surroundings
     return loaded
 
 
 def load_object(name: str, what: str) -> Any:
     """The object that `package.module:object` names; UsageError if it cannot be imported."""
     try:
-        return EntryPoint(name="", value=name, group="").load()
+        with kept_apart():
+            return EntryPoint(name="", value=name, group="").load()
     except Exception as error:
         raise UsageError(
             f"{what} {name!r} cannot be imported ({describe(error)}); "
@@ -47,10 +64,24 @@ def load_object(name: str, what: str) -> Any:
         ) from error
 
 
+def surroundings_of(adapter_class: "type[Adapter]") -> Surroundings:
+    """What the code of the class finds around it; nothing of its own if `load_class` did not load it."""
+    return _surroundings.setdefault(adapter_class, Surroundings())
+
+
+def absolute(path: str | Path) -> Path:
+    """The path with its `~` expanded and its folder resolved; a link keeps its own name.
+
+    In the hub's cache `my_vae.py` is a link to a file that is named by its hash.
+    """
+    expanded = Path(os.path.expanduser(path))  # noqa: PTH111 (Path's own raises if there is no such user)
+    return expanded.parent.resolve() / expanded.name
+
+
 def code_hash(adapter_class: "type[Adapter]") -> str:
     """SHA-256 of the text of the file that defines the class; UsageError if there is no such file."""
     try:
-        return _sha256(Path(inspect.getsourcefile(adapter_class) or "").read_text(encoding="utf-8"))
+        return _sha256(read_source(Path(inspect.getsourcefile(adapter_class) or "")))
     except (OSError, TypeError) as error:
         raise UsageError(
             f"model {adapter_class.__name__} has no file whose text could be hashed; put it into a .py file."
@@ -62,38 +93,49 @@ def code_hash_of_file(path: Path) -> str:
     return _sha256(_text_of(path))
 
 
+def source_file(adapter_class: "type[Adapter]") -> str | None:
+    """The path of the file that defines the class, as tracebacks name it; None if there is none."""
+    try:
+        return inspect.getsourcefile(adapter_class)
+    except TypeError:
+        return None
+
+
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_source(path)
+    except (OSError, ValueError) as error:
         raise UsageError(f"model file {path.name} cannot be read ({describe(error)}); correct its path.") from error
 
 
-def _load_file(path: Path) -> ModuleType:
+def _load_file(path: Path, expected_hash: str | None) -> ModuleType:
     """The module in a file, compiled from its current text and never loaded from stale bytecode."""
+    if expected_hash and (loaded := sys.modules.get(_module_name(path, expected_hash))):
+        return loaded
     text = _text_of(path)
-    name = f"_mae_bench_file_{_sha256(str(path) + text)[:16]}"
+    name = _module_name(path, _sha256(text))
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None  # the suffix is .py
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look a class's module up there
+    _surroundings[name] = surroundings_of_file(path)
     try:
-        exec(compile(text, str(path), "exec"), vars(module))
-    except Exception as error:
+        with _surroundings[name].entered(importing=True):
+            exec(compile(text, str(path), "exec"), vars(module))
+    except BaseException as error:
         del sys.modules[name]
-        line = _faulty_line(error, path)
-        raise UsageError(f"model file {path.name} fails at line {line}: {describe(error)}; fix the file.") from error
+        if not isinstance(error, Exception):
+            raise
+        line = line_in(error, path)
+        where = "" if line is None else f" at line {line}"
+        raise UsageError(f"model file {path.name} fails{where}: {describe(error)}; fix the file.") from error
     return module
 
 
-def _faulty_line(error: Exception, path: Path) -> int | None:
-    """The last line of that file in the traceback of the error."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return error.lineno
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return lines[-1] if lines else None
+def _module_name(path: Path, text_hash: str) -> str:
+    return f"_mae_bench_file_{_sha256(str(path) + text_hash)[:16]}"
 
 
 def _choose_class(module: ModuleType, file: str, name: str | None) -> "type[Adapter]":

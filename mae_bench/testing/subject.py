@@ -54,7 +54,7 @@ class NotApplicable(Exception):
 
 
 class Subject:
-    """The adapter class under test, with its parameters, its preset and the likelihood of the images that it is given."""
+    """The adapter class under test, with its parameters, its preset and the likelihood of the images for it."""
 
     alone = True
     """Whether the adapter is examined under this likelihood only."""
@@ -96,9 +96,7 @@ class Subject:
         with seeded(seed, _CPU):
             return self.adapter_class(data, self.preset, **self.params)
 
-    def build(
-        self, shape: tuple[int, int, int] | None = None, seed: int = 0, device: torch.device = _CPU
-    ) -> Adapter:
+    def build(self, shape: tuple[int, int, int] | None = None, seed: int = 0, device: torch.device = _CPU) -> Adapter:
         """An untrained model for images of `shape` (channels, height, width), those of `data` if None, in eval mode."""
         return self.construct(replace(self.data, shape=shape or self.data.shape), seed).to(device).eval()
 

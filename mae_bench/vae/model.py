@@ -1,7 +1,7 @@
 """The VAE behind all baselines: five exchangeable parts that answer the adapter's contract together."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Set
 from typing import ClassVar, Protocol, cast
 
 import torch
@@ -26,7 +26,7 @@ class VAE(Adapter):
     objective: the loss to minimise.
     """
 
-    likelihoods: ClassVar[Collection[Likelihood]] = ("bernoulli", "discretized_logistic_mixture")
+    likelihoods: ClassVar[Set[Likelihood]] = frozenset({"bernoulli", "discretized_logistic_mixture"})
 
     def __init__(self, data: DataSpec, preset: str, *, networks: Networks, objective: Objective) -> None:
         super().__init__(data, preset)

@@ -28,14 +28,17 @@ class Sound(Adapter):
     def logits(self, x, z):
         return self.decoder(z)
 
+    def log_likelihood(self, x, logits):
+        bits = x.flatten(1).unsqueeze(1).expand_as(logits)
+        return -F.binary_cross_entropy_with_logits(logits, bits, reduction="none").sum(-1)
+
     def importance_terms(self, x, samples):
         posterior = self.posterior(x)
         z = self.draw(posterior, samples)
-        logits = self.logits(x, z)
-        bits = x.flatten(1).unsqueeze(1).expand_as(logits)
-        log_likelihood = -F.binary_cross_entropy_with_logits(logits, bits, reduction="none").sum(-1)
         prior = DiagonalGaussian(torch.zeros_like(posterior.mean), torch.zeros_like(posterior.mean))
-        return ImportanceTerms(log_likelihood, prior.log_density(z), posterior.log_density(z))
+        return ImportanceTerms(
+            self.log_likelihood(x, self.logits(x, z)), prior.log_density(z), posterior.log_density(z)
+        )
 
     def loss(self, x):
         terms = self.importance_terms(x, 1)
@@ -51,6 +54,30 @@ class Sound(Adapter):
 
     def sample(self, count):
         return self.images(torch.randn(count, 2, device=self.decoder.weight.device))
+
+
+class Levels(Sound):
+    """Keeps every rule for 256 levels: the probability of level k is proportional to exp(a k / 255)."""
+
+    likelihoods = frozenset({"discretized_logistic_mixture"})
+
+    def log_likelihood(self, x, logits):
+        return self.log_channels(x, logits).sum(-1)
+
+    def log_channels(self, x, logits):
+        level = (255 * x).round().long().flatten(1)[:, None, :, None].expand(*logits.shape, 1)
+        log_p = (logits[..., None] * torch.linspace(0, 1, 256)).log_softmax(-1)
+        return log_p.gather(-1, level).squeeze(-1)
+
+
+class BothLikelihoods(Levels):
+    """Keeps every rule for bits and for 256 levels."""
+
+    likelihoods = frozenset({"bernoulli", "discretized_logistic_mixture"})
+
+    def log_likelihood(self, x, logits):
+        of = Sound if self.data.likelihood == "bernoulli" else Levels
+        return of.log_likelihood(self, x, logits)
 
 
 def changed(terms, **differences):
@@ -83,6 +110,14 @@ class FunctionAsDefault(Sound):
 class DeclinesEverything(Sound):
     def __init__(self, data, preset):
         raise NotSupported("never")
+
+
+class UnknownLikelihood(Sound):
+    likelihoods = frozenset({"bernoulli", "binary"})
+
+
+class LikelihoodAsText(Sound):
+    likelihoods = "bernoulli"
 
 
 # devices
@@ -227,13 +262,90 @@ class BeyondFloat64(Sound):
         return changed(super().importance_terms(x, samples), log_likelihood=1000.0)
 
 
+class NotANumberWhenTiny(Sound):
+    def importance_terms(self, x, samples):
+        nothing = 0.0 if self.data.shape[1] == 8 else float("nan")
+        return changed(super().importance_terms(x, samples), log_likelihood=nothing)
+
+
+class BitsForLevels(Sound):
+    """Reads grey levels as probabilities of a bit."""
+
+    likelihoods = frozenset({"discretized_logistic_mixture"})
+
+
+class DensityForLevels(Levels):
+    """The density of a real number in [0, 1] in place of the probability of a level."""
+
+    def log_channels(self, x, logits):
+        return super().log_channels(x, logits) + np.log(256)
+
+
+class FirstChannel(Levels):
+    """Grey images as it should; of a colour, the first channel alone."""
+
+    def log_likelihood(self, x, logits):
+        pixels = self.data.shape[1] * self.data.shape[2]
+        return self.log_channels(x, logits)[..., :pixels].sum(-1)
+
+
+class BitsAtLevels(BothLikelihoods):
+    """Declares both likelihoods and scores bits under either."""
+
+    def log_likelihood(self, x, logits):
+        return Sound.log_likelihood(self, x, logits)
+
+
 # normalisation, kept
+class MassLost(Sound):
+    """A fifth of the probability is nowhere."""
+
+    def importance_terms(self, x, samples):
+        return changed(super().importance_terms(x, samples), log_likelihood=np.log(0.8))
+
+
+class Dequantised(Adapter):
+    """The density of a Gaussian at x and uniform noise of a level's width: log p is bounded from below, and some of the
+    mass lies outside the images.
+    """
+
+    likelihoods = frozenset({"discretized_logistic_mixture"})
+
+    def fit(self, train, validation, context):
+        pass
+
+    def importance_terms(self, x, samples):
+        level = (255 * x).round().flatten(1).unsqueeze(1).expand(-1, samples, -1)
+        value = (level + torch.rand_like(level)) / 256
+        log_density = torch.distributions.Normal(0.5, 0.5).log_prob(value).sum(-1) - self.data.dimensions * np.log(256)
+        return ImportanceTerms(log_density, torch.zeros_like(log_density), torch.zeros_like(log_density))
+
+
+class NotANumberOnceMoved(Sound):
+    """Some steps of training on tiny images leave it without numbers."""
+
+    def __init__(self, data, preset):
+        super().__init__(data, preset)
+        self.register_buffer("first", self.decoder.weight.detach().clone())
+
+    def importance_terms(self, x, samples):
+        moved = self.data.shape[1] == 3 and not torch.equal(self.first, self.decoder.weight)
+        return changed(super().importance_terms(x, samples), log_likelihood=float("nan") if moved else 0.0)
+
+
+class ForLargeImages(Sound):
+    """Pools its images, which those of 3x3 are too small for."""
+
+    def posterior(self, x):
+        return super().posterior(F.max_pool2d(x, 4).repeat_interleave(4, 2).repeat_interleave(4, 3))
+
+
 class DistantProposal(Sound):
     """Its first weights put q far from the posterior."""
 
     def posterior(self, x):
         posterior = super().posterior(x)
-        return DiagonalGaussian(posterior.mean, posterior.log_variance - 3.0)
+        return DiagonalGaussian(posterior.mean, posterior.log_variance - 2.0)
 
 
 class NarrowProposal(Sound):
@@ -242,12 +354,6 @@ class NarrowProposal(Sound):
     def posterior(self, x):
         mean = super().posterior(x).mean
         return DiagonalGaussian(mean, torch.full_like(mean, -12.0))
-
-
-class NotANumberWhenTiny(Sound):
-    def importance_terms(self, x, samples):
-        nothing = 0.0 if self.data.shape[1] == 8 else float("nan")
-        return changed(super().importance_terms(x, samples), log_likelihood=nothing)
 
 
 # gradients
@@ -287,6 +393,47 @@ class FitFails(Sound):
 class FitDiverges(Sound):
     def fit(self, train, validation, context):
         nn.init.constant_(self.decoder.bias, float("inf"))
+
+
+# loss-terms
+class LogitsAsProbabilities(Sound):
+    """What the loss trains as logits is scored as probabilities."""
+
+    def importance_terms(self, x, samples):
+        posterior = self.posterior(x)
+        z = self.draw(posterior, samples)
+        probabilities = self.logits(x, z).clamp(0.01, 0.99)
+        prior = DiagonalGaussian(torch.zeros_like(posterior.mean), torch.zeros_like(posterior.mean))
+        log_likelihood = self.log_likelihood(x, probabilities.logit())
+        return ImportanceTerms(log_likelihood, prior.log_density(z), posterior.log_density(z))
+
+    def loss(self, x):
+        terms = Sound.importance_terms(self, x, 1)
+        error, kl = -terms.log_likelihood.mean(), (terms.log_posterior - terms.log_prior).mean()
+        return Loss(error + kl, {"reconstruction_error": error, "kl": kl})
+
+
+class WeightedKL(Sound):
+    def loss(self, x):
+        terms = super().loss(x).terms
+        return Loss(terms["reconstruction_error"] + 4 * terms["kl"], {"kl": 4 * terms["kl"]})
+
+
+class NotANumberAsTerm(Sound):
+    def loss(self, x):
+        loss = super().loss(x)
+        return Loss(loss.total, {"kl": loss.terms["kl"] * (1.0 if self.training else float("nan"))})
+
+
+# loss-terms, kept
+class AnalyticKL(Sound):
+    """The KL of its loss is a closed form, and has a floor there."""
+
+    def loss(self, x):
+        posterior, error = self.posterior(x), super().loss(x).terms["reconstruction_error"]
+        mean, log_variance = posterior.mean, posterior.log_variance
+        kl = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(1).mean()
+        return Loss(error + kl.clamp_min(3.0), {"reconstruction_error": error, "kl": kl, "floored": kl.clamp_min(3.0)})
 
 
 # state

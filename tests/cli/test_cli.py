@@ -164,6 +164,24 @@ def test_a_failed_job_is_named_with_the_command_that_retries(execution):
     assert (again.exit_code, again.output.splitlines()[-1]) == (0, "1 done, 2 cached, 0 failed")
 
 
+def test_a_record_that_is_doubted_is_named_at_once(execution, record_of, monkeypatch):
+    """One that breaks a law; and one beyond all that was published, on a task that says how far that is."""
+    monkeypatch.setattr(
+        mae_bench.job.execute,
+        "execute",
+        lambda job, **_: record_of(job, broken_laws=("its KL is negative",) if job.seed else ()),
+    )
+    task = Path("digits.toml")
+    text = (content_folder("tasks") / "digits.toml").read_text()
+    task.write_text(f'{text}\n[plausible.nll]\nbest = 25.0\nmargin = 0.5\ncitation = "Somebody (2020)"\n')
+    result = call("run", "-m", "vlae", "-t", str(task), "--preset", "smoke", "--seeds", "0,1")
+    assert result.exit_code == 0
+    *_, implausible, broken, counts = result.output.splitlines()
+    assert "vlae[free_bits=0.01] seed 0: its NLL of 20.00 beats the best" in implausible
+    assert "vlae[free_bits=0.01] seed 1: its KL is negative; its record is shown and not ranked." in broken
+    assert counts == "2 done, 0 cached, 0 failed"
+
+
 @pytest.mark.parametrize(("strategy", "retries"), [("only-missing", True), ("never", False)])
 def test_a_partial_record_is_no_failure_but_can_be_gone_on_with(execution, strategy, retries):
     execution.status = "partial"

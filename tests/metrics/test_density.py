@@ -14,6 +14,7 @@ from mae_bench.foundation.seeding import derive_seed
 from mae_bench.metrics.answers import seeded
 from mae_bench.metrics.catalogue import metrics_of
 from mae_bench.metrics.density import (
+    chunk_seeds,
     combine_shards,
     evaluate_density,
     importance_weighted_nll,
@@ -100,6 +101,25 @@ def test_the_nll_never_rises_with_samples_and_is_the_negative_elbo_at_one():
     assert all(later < earlier for earlier, later in pairwise(by_samples.values()))
     assert by_samples[1] == values(outcome)["negative_elbo"]
     assert by_samples[256] == values(outcome)["nll"]
+
+
+def test_no_stream_of_draws_comes_twice():
+    """At the size of preset paper, job 38 would draw two chunks from one state of torch's generator."""
+    shards, chunks, seed = 625, 16, 38
+    plain = [derive_seed(seed, "density", shard, chunk) for shard in range(shards) for chunk in range(chunks)]
+    assert len({one % 2**32 for one in plain}) == len(plain) - 1
+    late, early = chunk_seeds(seed, 624, chunks), chunk_seeds(seed, 3, chunks)
+    assert early == plain[3 * chunks : 4 * chunks], "a seed that agrees with no other is as it was derived"
+    chosen = [one for shard in range(shards) for one in chunk_seeds(seed, shard, chunks)]
+    assert chosen[-chunks:] == late, "whichever shard is asked for first"
+    assert len({one % 2**32 for one in chosen}) == len(chosen)
+    assert sum(one != other for one, other in zip(plain, chosen, strict=True)) == 1
+
+
+def test_a_seed_is_32_bits_to_torch():
+    """Why it takes care: the day torch takes more of a seed, this can go."""
+    first, second = (torch.Generator().manual_seed(seed) for seed in (5, 5 + 2**32))
+    assert torch.equal(torch.rand(3, generator=first), torch.rand(3, generator=second))
 
 
 def test_sample_levels_divide_the_samples():

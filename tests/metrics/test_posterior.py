@@ -239,9 +239,7 @@ def test_what_is_not_finite_has_no_value_and_a_reason(row, log_variance, reason)
 
 def test_wrong_answers_and_too_few_images_are_sentences():
     settings = PosteriorSettings(test_images=5, active_unit_variance=0.01)
-    with pytest.raises(
-        MaeBenchError, match=r"posterior\(x\) returned log_variance as float32 \[5, 2\], not a float32"
-    ):
+    with pytest.raises(MaeBenchError, match=r"posterior\(x\) returned log_variance as float32 \[5, 2\], not a float32"):
         evaluate_posterior(TablePosterior(torch.zeros(5, 3), torch.zeros(5, 2)), Images(5), settings)
     with pytest.raises(MaeBenchError, match="test_images is 5, but there are 4"):
         evaluate_posterior(TablePosterior(torch.zeros(5, 3), torch.zeros(5, 3)), Images(4), settings)
