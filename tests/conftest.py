@@ -10,7 +10,7 @@ from mae_bench import ENGINE_VERSION
 from mae_bench.foundation.content import content_folder
 from mae_bench.metrics.catalogue import metric_kind
 from mae_bench.planning.plan import PRECISION, Job, ModelReference
-from mae_bench.planning.task import Task, load_task
+from mae_bench.planning.task import Protocol, Task, load_task
 from mae_bench.records.schema import Record, seal
 from mae_bench.records.store import Store
 
@@ -84,13 +84,17 @@ def make_record(digits_task: Task) -> Callable[..., Record]:
             "training": {"status": "complete", "reason": "patience", "epochs": 2, "steps": 20, "best_epoch": 1}
             | {"parameters": 1000},
             "clocks": {"training_seconds": 1.5, "evaluation_seconds": 0.5},
-            "peak_memory_mib": {"host": 300.0},
+            "peak_memory_mib": {"process": 300.0},
             "hashes": {
                 "protocol": of.protocol_hash(preset),
                 "data": of.data.sha256 or "d" * 64,
                 "adapter_source": source,
             }
-            | {"validation_bits": "b" * 64, "test_bits": "c" * 64},
+            | (
+                {"validation_bits": "b" * 64, "test_bits": "c" * 64}
+                if of.data.likelihood == "bernoulli"
+                else {"validation_bits": None, "test_bits": None}
+            ),
             "environment": {"python": "3.12.0", "torch": "2.11.0", "mae_bench": "0.1.0", "platform": "linux"}
             | {"processor": "x86", "device": "cpu", "threads": 2, "git_commit": None, "git_dirty": None},
             "created": "2025-01-01T00:00:00Z",
@@ -114,13 +118,15 @@ def make_record(digits_task: Task) -> Callable[..., Record]:
 def honest_record(make_record: Callable[..., Record], digits_task: Task) -> Callable[..., Record]:
     """`honest_record(model, seed, nll, **replaced)`: a record whose numbers could have been measured, and all of them.
 
-    `replaced` is what `make_record` takes.
+    `replaced` is what `make_record` takes; the curve and the counts of the training follow from its number of epochs,
+    1 unless it is given, each with the best validation loss so far.
     """
 
     from mae_bench.metrics.settings import sample_levels
 
     def make(model: str = "mae", seed: int = 0, nll: float = 20.0, *, of: Task = digits_task, **replaced) -> Record:
-        training = {"epochs": 1, **replaced.pop("training", {})}
+        given = replaced.pop("training", {})
+        training = trained_for(given.get("epochs", 1), of.protocol(str(replaced.get("preset", "small"))), of) | given
         record = make_record(model, seed, of=of, training=training, **replaced)
         protocol = of.protocol(record.preset)
         levels = sample_levels(protocol.density.importance_samples)
@@ -135,7 +141,7 @@ def honest_record(make_record: Callable[..., Record], digits_task: Task) -> Call
             "reconstruction_error": {"value": nll - 3.0, "stderr": 0.2, "n": images},
             "kl": {"value": 4.0, "stderr": 0.1, "n": images},
             "effective_sample_size": {"value": 8.0, "stderr": 0.3, "n": images},
-            "mpd": {"value": 30.0, "stderr": 1.0, "n": protocol.posterior.test_images},
+            "mpd": {"value": 30.0, "stderr": 0.4, "n": protocol.posterior.test_images},
             "mpd_std": {"value": 10.0, "stderr": 0.5, "n": protocol.posterior.test_images},
             "active_units": {"value": 8.0, "stderr": None, "n": protocol.posterior.test_images},
         }
@@ -147,6 +153,22 @@ def honest_record(make_record: Callable[..., Record], digits_task: Task) -> Call
         for name, metric in measured.items():
             metric |= {"unit": metric_kind(name).unit, "direction": metric_kind(name).direction}
         return seal(record.model_dump() | {"metrics": measured, "nll_by_samples": curve})
+
+    def trained_for(epochs: int, protocol: Protocol, of: Task) -> dict[str, object]:
+        settings = protocol.training
+        batches = max(1, of.data.sizes(protocol.subset).train // settings.batch_size)
+        curve = [
+            {
+                "epoch": epoch,
+                "step": epoch * batches,
+                "train": {"loss": 30.0},
+                "validation_negative_elbo": 20 + 1 / epoch,
+            }
+            | {"learning_rate": settings.learning_rate * settings.learning_rate_decay ** (epoch * batches)}
+            for epoch in range(1, epochs + 1)
+        ]
+        counts = {"epochs": epochs, "steps": epochs * batches, "best_epoch": epochs or None}
+        return {"reason": f"all {epochs} epochs done", "curve": curve, **counts}
 
     return make
 

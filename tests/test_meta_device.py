@@ -1,4 +1,4 @@
-"""Every baseline on torch's meta device, which knows shapes and no values: what would fail or wait on a GPU, fails here.
+"""Every baseline on torch's meta device, which has shapes without values: what would fail or wait on a GPU, fails here.
 
 A watch over every operation sees a tensor that is left on the CPU. A value that the host reads (`item`, a branch on a
 tensor, `nonzero`) cannot be had on this device. Three things stay on the CPU by design: the answers that the harness
@@ -33,10 +33,11 @@ TRAINED = ("mae", "mae[diversity=mean]", "vlae", "vlae[free_bits=0]", "resnet_va
 YARDSTICKS = ("pca", "raw_pixels", "chance", "pixel_histogram")
 BY_THE_HOST = ("png",)
 SHAPES = {"8x8": (1, 8, 8), "28x28": (1, 28, 28), "3x32x32": (3, 32, 32)}
-CASES = [(model, "smoke", size) for model in TRAINED for size in ("8x8", "3x32x32")]
-CASES += [(model, preset, "28x28") for model in ("mae", "resnet_vae") for preset in ("smoke", "paper")]
-CASES += [(model, "paper", "3x32x32") for model in ("mae", "resnet_vae")]
-IMAGES, SAMPLES, STEPS = 8, 4, 2
+CASES = [(model, "smoke", "8x8") for model in TRAINED]
+# In another size the variants in brackets, whose objective sees the posteriors alone, have nothing new.
+CASES += [(model, "smoke", "3x32x32") for model in ("mae", "vlae", "resnet_vae")]
+CASES += [(model, "paper", size) for model in ("mae", "resnet_vae") for size in ("28x28", "3x32x32")]
+IMAGES, SAMPLES = 8, 4
 
 
 class OnMeta(TorchDispatchMode):
@@ -137,17 +138,19 @@ def test_the_watch_sees_what_stays_on_the_cpu_and_the_host_can_read_nothing() ->
             reading()
 
 
-@pytest.mark.parametrize(("name", "preset", "size"), CASES)
+@pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_training(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, digits_task: Task, name: str, preset: str, size: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, digits_task: Task, case: tuple[str, str, str]
 ) -> None:
     """The harness's own loop: initialisation, loss, gradients, clipping, Adam, Polyak average."""
+    name, preset, size = case
     model = make_model(name, SHAPES[size], preset)
+    enough = 2 if preset == "smoke" else 1  # the Polyak average begins to mix in the second, slow at preset paper
     steps: list[int] = []
 
     def stop_after_enough(stage: str, done: int, total: int, note: str) -> None:
         steps.append(done)
-        if done == STEPS:
+        if done == enough:
             raise EnoughSteps
 
     monkeypatch.setattr(torch.optim, "Adam", PlainAdam)
@@ -158,15 +161,16 @@ def test_training(
             settings, seed=0, device=META, checkpoint_directory=tmp_path, progress=stop_after_enough
         )
         context.train(model, make_images(model, fixed=False), make_images(model))
-    assert steps == [1, 2]
+    assert len(steps) == enough
     assert all(parameter.grad is not None and parameter.grad.device == META for parameter in model.parameters())
 
 
-@pytest.mark.parametrize(("name", "preset", "size"), CASES)
+@pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_estimator_posterior_and_encoding(
-    brought: list[tuple[int, ...]], digits_task: Task, name: str, preset: str, size: str
+    brought: list[tuple[int, ...]], digits_task: Task, case: tuple[str, str, str]
 ) -> None:
     """As the harness asks; it brings the answers to the CPU and nothing else."""
+    name, preset, size = case
     model = watched(make_model(name, SHAPES[size], preset), "importance_terms", "posterior", "encode")
     images = make_images(model)
     update = {"importance_samples": 2 * SAMPLES, "samples_per_chunk": SAMPLES}

@@ -56,8 +56,8 @@ class Row:
     standing: "ranked"; "breaks a law" or "implausible", one record that is doubted (`mae_bench.boards.doubt`);
     "partial", one record whose training was cut short; "not comparable", measured under other conditions than the
     ranked rows; or "trained elsewhere", under another protocol than that of the board, which only scored it. reason:
-    why the row is not ranked. note: what distinguishes it from other rows with its label. records: those that the row
-    averages, one per seed.
+    why the row is not ranked. note: what distinguishes it from other rows with its label, or its runs from each
+    other. records: those that the row averages, one per seed.
     """
 
     label: str
@@ -224,13 +224,17 @@ def _rows_with_runs(runs: pd.DataFrame, metrics: Sequence[str]) -> list[tuple[Ro
 
 def _row(records: Sequence[Record], metrics: Sequence[str]) -> Row:
     model, trained = records[0].model, records[0].trained
+    compiled = sum(record.training.compiled for record in records)
+    notes = [f"trained on {trained.place}"] if trained else []
+    if 0 < compiled < len(records):  # the same draws and losses, rounded differently
+        notes.append(f"steps compiled in {compiled} of {len(records)} runs")
     return Row(
         label=model.label,
         name=model.name,
         params=model.params,
         seeds=tuple(record.seed for record in records),
         cells={metric: _cell(records, metric) for metric in metrics},
-        note=f"trained on {trained.place}" if trained else None,
+        note=", ".join(notes) or None,
         records=tuple(records),
     )
 

@@ -51,8 +51,9 @@ def judge(base: Sample, head: Sample, direction: Direction, tolerance: float) ->
     A change is real if it exceeds `tolerance` and Welch's two-sided test over seeds is significant at `ALPHA`. Neither
     condition is enough alone: by chance, differences of means exceed any small tolerance, and one metric in twenty is
     significant. Together they need a tolerance of about three standard deviations s over seeds. With three seeds a
-    side, the difference of two equal means has the standard deviation 0.82 s and exceeds 3 s, in either direction, once in
-    four thousand times; a true change of 6 s stays below 3 s as rarely, and Welch's test nearly always finds it (simulated in tests).
+    side, the difference of two equal means has the standard deviation 0.82 s and exceeds 3 s, in either direction, once
+    in four thousand times; a true change of 6 s stays below 3 s once in eight thousand, and Welch's test nearly always
+    finds it (simulated in tests).
 
     With one seed on either side, or no spread on both, there is nothing to test: the tolerance alone decides.
     """

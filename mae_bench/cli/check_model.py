@@ -12,6 +12,10 @@ def check_model(context: click.Context, models: str, preset: str) -> None:
 
     Exit status 1 if a rule is broken.
     """
+    from mae_bench.executors.local import check_threads
+
+    check_threads()  # before torch, which would say so too
+
     from mae_bench.planning.registry import load_adapter_class, resolve_models
     from mae_bench.testing import examine_adapter
 

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import click
 
-from mae_bench.cli.shared import tasks_option, tasks_to_judge_by
+from mae_bench.cli.shared import GivenPath, tasks_option, tasks_to_judge_by
 from mae_bench.foundation.errors import RecordError
 
 
 @click.command()
-@click.argument("base", type=click.Path(exists=True, path_type=Path))
-@click.argument("head", type=click.Path(exists=True, path_type=Path))
+@click.argument("base", type=GivenPath(exists=True))
+@click.argument("head", type=GivenPath(exists=True))
 @tasks_option
 @click.option("--fail-on-regression", is_flag=True, help="Exit with 1 if a metric is worse, or none is comparable.")
-@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables there as Markdown.")
-@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write a JUnit XML file there.")
+@click.option("--markdown", type=GivenPath(dir_okay=False), help="Write the tables there as Markdown.")
+@click.option("--junit", type=GivenPath(dir_okay=False), help="Write a JUnit XML file there.")
 @click.pass_context
 def compare(
     context: click.Context,

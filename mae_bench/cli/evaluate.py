@@ -4,12 +4,19 @@ from pathlib import Path
 
 import click
 
-from mae_bench.cli.shared import ExecutorOptions, model_files_option, output_option, run_and_report, takes_executor
+from mae_bench.cli.shared import (
+    ExecutorOptions,
+    GivenPath,
+    model_files_option,
+    output_option,
+    run_and_report,
+    takes_executor,
+)
 from mae_bench.job.settings import JobSettings
 
 
 @click.command()
-@click.argument("checkpoints", metavar="CHECKPOINT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("checkpoints", metavar="CHECKPOINT...", nargs=-1, required=True, type=GivenPath())
 @click.option("-t", "--tasks", required=True, help="Names, or paths of TOML files: whose protocols score the model.")
 @click.option("--preset", default="small", show_default=True, help="Of those tasks: smoke, small, paper.")
 @model_files_option
@@ -32,13 +39,22 @@ def evaluate(
     The network is the one that was trained; all that scores it is of the tasks and the preset given here. Each score is
     a record of its own, shown on boards in a row of its own and never ranked with models that were trained there.
     """
+    from mae_bench.executors.local import check_threads
+
+    check_threads()  # before torch, which would say so too
+
     from mae_bench.executors.evaluations import copy_weights, plan_evaluations
     from mae_bench.executors.run import check_writable
+    from mae_bench.foundation.source import absolute
+    from mae_bench.job.initial_state import check_models, describe_changes
     from mae_bench.planning.registry import resolve_tasks
     from mae_bench.records.store import Store
 
-    store, executor = Store(output_dir), where.executor()
+    store, executor = Store(absolute(output_dir)), where.executor()
     evaluations = plan_evaluations(checkpoints, resolve_tasks(tasks), preset, model_files)
     check_writable(store.root)
     copy_weights(evaluations, store)
-    run_and_report(context, [one.job for one in evaluations], store, executor, JobSettings())
+    jobs = [one.job for one in evaluations]
+    for sentence in describe_changes(jobs, store, check_models(jobs), "train the model anew and evaluate that"):
+        click.echo(f"note: {sentence}", err=True)
+    run_and_report(context, jobs, store, executor, JobSettings())

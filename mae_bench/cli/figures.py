@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
-from mae_bench.cli.shared import ARGUMENTS, device_option, model_files_option
+from mae_bench.cli.shared import ARGUMENTS, GivenPath, device_option, model_files_option
 from mae_bench.foundation.errors import UsageError
 from mae_bench.report.figures import FIGURES
 
 
 @click.command()
-@click.argument("results", metavar="[RESULTS]", default="results", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("results", metavar="[RESULTS]", default="results", type=GivenPath(file_okay=False))
 @click.option(
     "-o",
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=GivenPath(file_okay=False),
     default="figures",
     show_default=True,
     help="The folder for the figures and the page about them, README.md.",
@@ -37,7 +37,7 @@ from mae_bench.report.figures import FIGURES
 )
 @click.option(
     "--checkpoints",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=GivenPath(exists=True, file_okay=False),
     help="The store that has the checkpoints.  [default: RESULTS]",
 )
 @model_files_option

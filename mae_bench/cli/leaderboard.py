@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mae_bench.cli.shared import GivenPath
 from mae_bench.foundation.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--results",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=GivenPath(exists=True, file_okay=False),
     help="The folder whose records are shown.  [default: leaderboard/results]",
 )
 @click.option("-t", "--tasks", help="Show these tasks alone; all that have a name, unless given.")
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     "--html",
     "site",
     metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=GivenPath(file_okay=False),
     help="Write a static site there, to be opened from DIR/index.html, and print nothing but its address.",
 )
 def leaderboard(

@@ -19,11 +19,18 @@ from mae_bench.cli.status import status
 from mae_bench.cli.submit import submit
 from mae_bench.cli.verify import verify
 from mae_bench.foundation.errors import MaeBenchError, UsageError
+from mae_bench.foundation.streams import print_every_text
 from mae_bench.foundation.text import printable
 
 
 class _Verbs(click.Group):
-    """A group that remembers how it was called, and shows an expected failure as one line and an exit status."""
+    """A group that remembers how it was called, prints whatever the encoding of the terminal, and shows an expected
+    failure as a line for each fault and an exit status.
+    """
+
+    def main(self, *arguments: Any, **settings: Any) -> Any:
+        print_every_text()
+        return super().main(*arguments, **settings)
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
         context.meta[ARGUMENTS] = list(arguments)
@@ -36,7 +43,8 @@ class _Verbs(click.Group):
         try:
             return super().invoke(context)
         except MaeBenchError as error:
-            click.echo(f"error: {error}", err=True)
+            for line in str(error).splitlines():
+                click.echo(f"error: {line}", err=True)
             context.exit(2 if isinstance(error, UsageError) else 1)
         except KeyboardInterrupt as error:
             context.exit(getattr(error, "exit_status", 130))

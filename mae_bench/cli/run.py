@@ -92,22 +92,31 @@ def run(
     Every (model, task, seed) is one job and leaves one record in the store. A job that was interrupted resumes from its
     last checkpoint when the same command is given again.
     """
-    from mae_bench.job.trained import check_models
+    from mae_bench.executors.local import check_threads
+
+    check_threads()  # before torch, which would say so too
+
+    from mae_bench.executors.run import check_writable
+    from mae_bench.foundation.source import absolute
+    from mae_bench.job.initial_state import check_models, describe_changes
     from mae_bench.records.store import Store
 
+    store = Store(absolute(output_dir))  # before any model could change the directory that it is relative to
     jobs = _plan_jobs(context, models=models, tasks=tasks, suite=suite, preset=preset, seeds=seeds)
-    store = Store(output_dir)
-    check_models(jobs)
-    if dry_run:
-        _print_matrix(jobs, store, overwrite_strategy)
-        return
-    executor = where.executor()
+    constructed = check_models(jobs)
+    if overwrite_strategy != "always":
+        for sentence in describe_changes(jobs, store, constructed, f"{OVERWRITE_OPTION} always runs them anew"):
+            click.echo(f"note: {sentence}", err=True)
+    executor = where.check() if dry_run else where.executor()
     if settings.compile:
         _check_compiler(executor)
+    if dry_run or executor is None:
+        check_writable(store.root, make=False)
+        context.exit(_print_matrix(jobs, store, overwrite_strategy))
     run_and_report(context, jobs, store, executor, settings, overwrite=overwrite_strategy, exit_on_error=exit_on_error)
 
 
-def _check_compiler(executor: "Executor") -> None:
+def _check_compiler(executor: "Executor | None") -> None:
     """UsageError if this process cannot compile; other processes find out when their first job begins."""
     from mae_bench.executors.local import InProcess
     from mae_bench.job.compilation import check_compiler
@@ -135,16 +144,27 @@ def _plan_jobs(
     return plan_suite(load_suite(suite), preset, seeds if given("seeds") else None)
 
 
-def _print_matrix(jobs: "Sequence[Job]", store: "Store", strategy: OverwriteStrategy) -> None:
-    """Every job with the state of its record, how many would run, and how long that may take."""
-    from mae_bench.executors.run import kept_record
+def _print_matrix(jobs: "Sequence[Job]", store: "Store", strategy: OverwriteStrategy) -> int:
+    """Every job with the state of its record, how many would run, and how long that may take; gives the exit status.
+
+    That is 1 if the data of a job's task cannot be loaded. UsageError if that is so for every job that would run. What
+    would be downloaded is not, and passes.
+    """
+    from mae_bench.executors.run import data_faults, kept_record, refuse_if_none_can_run
     from mae_bench.records.estimate import describe_estimate
 
+    to_run = [job for job in jobs if kept_record(store, job, strategy) is None]
+    faults = data_faults((job.task for job in to_run), download=False)
+    refuse_if_none_can_run(to_run, faults)
     for job in jobs:
         record = store.find(job)
         state = "missing" if record is None else "done" if record.training.status == "complete" else "partial"
         click.echo(f"{state:8}{job.title}")
-    to_run = [job for job in jobs if kept_record(store, job, strategy) is None]
+    for job in to_run:
+        if job.task.name in faults:
+            click.echo(f"would fail: {job.title}: {faults[job.task.name]}")
+    to_run = [job for job in to_run if job.task.name not in faults]
     if to_run:
         click.echo(describe_estimate(to_run, store))
     click.echo(f"{len(jobs)} jobs, of which {len(to_run)} would run; nothing was trained")
+    return 1 if faults else 0

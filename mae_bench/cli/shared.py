@@ -15,6 +15,7 @@ import click
 
 from mae_bench.executors import OverwriteStrategy
 from mae_bench.foundation.errors import UsageError
+from mae_bench.foundation.paths import given_path
 from mae_bench.job.settings import JobSettings
 
 if TYPE_CHECKING:
@@ -31,11 +32,22 @@ SECONDS_TO_END = 9.5
 """From a signal to the end of this process; those of the jobs take `interruption.GRACE_SECONDS` of them."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+
+class GivenPath(click.Path):
+    """The type of every path that a verb takes: a `~` at its beginning is a home folder, also where no shell saw it."""
+
+    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        return super().convert(given_path(value), parameter, context)
+
+
 model_files_option = click.option(
     "--model-file",
     "model_files",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=GivenPath(exists=True, dir_okay=False),
     help="The adapter file of models that are neither built in nor installed; may be repeated.",
 )
 tasks_option = click.option(
@@ -47,7 +59,7 @@ device_option = click.option(
 output_option = click.option(
     "-o",
     "--output-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=GivenPath(file_okay=False),
     default="results",
     show_default=True,
     help="The store: records and checkpoints.",
@@ -109,9 +121,25 @@ class ExecutorOptions:
         if self.executor_name == "ray":
             from mae_bench.executors.ray import connect
 
-            if self.slots is not None or self.device != "auto":
-                raise UsageError("--jobs and --device are for this machine; with --executor ray, give --gpus-per-job.")
+            self._check_options_of_ray()
             return connect(self.address, self.gpus_per_job, self.cpus_per_job or 1.0, self.timeout_minutes)
+        return self._here()
+
+    def check(self) -> "Executor | None":
+        """UsageError as from `executor`; but starts and asks no cluster, and then gives None."""
+        if self.executor_name == "ray":
+            from mae_bench.executors.ray import load_ray
+
+            self._check_options_of_ray()
+            load_ray()
+            return None
+        return self._here()
+
+    def _check_options_of_ray(self) -> None:
+        if self.slots is not None or self.device != "auto":
+            raise UsageError("--jobs and --device are for this machine; with --executor ray, give --gpus-per-job.")
+
+    def _here(self) -> "Executor":
         from mae_bench.executors.local import InProcess, choose_device
         from mae_bench.executors.slots import Slots, plan_slots
 
@@ -181,9 +209,12 @@ def run_and_report(
     overwrite: OverwriteStrategy = "only-missing",
     exit_on_error: bool = False,
 ) -> None:
-    """Run `jobs`, show how they get on, then their boards and what became of them; end with the status of the run."""
+    """Run `jobs`, show how they get on, then their boards and what became of them; end with the status of the run.
+
+    Why a job failed is said in the summary alone, or before the advice where the run is interrupted.
+    """
     from mae_bench.executors.local import InProcess
-    from mae_bench.executors.run import run_jobs
+    from mae_bench.executors.run import RunSummary, run_jobs
     from mae_bench.foundation import interruption
     from mae_bench.report.jobs import jobs_display
     from mae_bench.report.progress import run_display
@@ -192,16 +223,25 @@ def run_and_report(
     display = run_display(len(jobs), sys.stderr) if one_process else jobs_display(jobs, store, sys.stderr)
     command = command_to_resume(context.meta[ARGUMENTS], overwrite)
     advice = f"interrupted; this resumes from the last checkpoints:\n  {command}\n"
+    summary = RunSummary()
     try:
         with interruption.stops_on_signals(SECONDS_TO_END, advice), display as report:
-            summary = run_jobs(
-                jobs, store, executor, settings, overwrite=overwrite, exit_on_error=exit_on_error, report=report
+            run_jobs(
+                jobs,
+                store,
+                executor,
+                settings,
+                overwrite=overwrite,
+                exit_on_error=exit_on_error,
+                report=report,
+                summary=summary,
             )
     except KeyboardInterrupt as error:
+        _print_failures(summary, err=True)
         click.echo(advice, err=True, nl=False)
         context.exit(getattr(error, "exit_status", 130))
     try:
-        _print_boards(store, jobs)
+        _print_boards(store, [job for job, _ in summary.done + summary.cached])
     finally:
         _print_summary(summary, command, overwrite)
     context.exit(1 if summary.failed else 0)
@@ -221,7 +261,9 @@ def command_to_resume(arguments: "Sequence[str]", strategy: OverwriteStrategy) -
 
 
 def _print_boards(store: "Store", jobs: "Sequence[Job]") -> None:
-    """The boards of the tasks of these jobs at their presets."""
+    """The boards that these jobs have a record on."""
+    if not jobs:
+        return
     from rich.console import Console
 
     from mae_bench.boards.aggregate import boards
@@ -240,8 +282,12 @@ def _print_summary(summary: "RunSummary", command: str, strategy: OverwriteStrat
     for job, record in summary.done:
         if doubt := doubt_about(record, job.task):
             click.echo(f"{doubt.kind}: {job.title}: {doubt.reason}; its record is shown and not ranked.")
-    for job, sentence in summary.failed:
-        click.echo(f"failed: {job.title}: {sentence}")
+    _print_failures(summary)
     click.echo(f"{len(summary.done)} done, {len(summary.cached)} cached, {len(summary.failed)} failed")
     if summary.failed or (summary.partial and strategy != "never"):
         click.echo(f"to run the failed jobs again and resume the partial ones:\n  {command}")
+
+
+def _print_failures(summary: "RunSummary", *, err: bool = False) -> None:
+    for job, sentence in summary.failed:
+        click.echo(f"failed: {job.title}: {sentence}", err=err)

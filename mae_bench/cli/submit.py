@@ -5,15 +5,15 @@ from pathlib import Path
 
 import click
 
-from mae_bench.cli.shared import tasks_option, tasks_to_judge_by
+from mae_bench.cli.shared import GivenPath, tasks_option, tasks_to_judge_by
 
 
 @click.command()
-@click.argument("records", metavar="RECORD...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("records", metavar="RECORD...", nargs=-1, required=True, type=GivenPath(exists=True))
 @click.option(
     "--to",
     "board",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=GivenPath(file_okay=False),
     default="leaderboard",
     show_default=True,
     help="The board's folder.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mae_bench.cli.shared import device_option, model_files_option, tasks_option, tasks_to_judge_by
+from mae_bench.cli.shared import GivenPath, device_option, model_files_option, tasks_option, tasks_to_judge_by
 from mae_bench.foundation.errors import RecordError, UsageError
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ RERUN_WARNING = (
 
 
 @click.command()
-@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=GivenPath(exists=True))
 @tasks_option
 @click.option("--rerun", is_flag=True, help="Import the models, run the jobs again, and compare. This runs their code.")
 @model_files_option
 @click.option(
     "--checkpoints",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=GivenPath(exists=True, file_okay=False),
     help="For --rerun: the store whose checkpoints are evaluated; the records' own, unless given. A record without a "
     "checkpoint is trained anew.",
 )

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from mae_bench.adapter import DataSpec
 from mae_bench.data.arrays import Arrays, Labels, Pixels, hash_arrays, hash_named
-from mae_bench.data.download import data_folder
+from mae_bench.data.download import DownloadNeeded, data_folder, no_downloads
 from mae_bench.data.images import ByteImages, draw_bits
 from mae_bench.foundation.errors import DataError
 from mae_bench.foundation.seeding import numpy_generator
@@ -89,6 +90,19 @@ def load_data(task: Task, device: torch.device | str = "cpu", *, preset: str | N
     )
 
 
+def look_at(task: Task) -> None:
+    """DataError for what `load_data` would find wrong with the data of `task`, as far as that shows without a download.
+
+    What is in the data folder is loaded and compared with the task; what is not passes. Of a source that is not built
+    in, the function is found and not called, since it may download by means of its own.
+    """
+    if task.data.source not in LOADERS:
+        _find_loader(task.data.source)
+        return
+    with suppress(DownloadNeeded), no_downloads():
+        load_data(task)
+
+
 def draw_split(task: Task, arrays: Arrays) -> Split:
     """Which images each split has, drawn from the source's training images by the task's seed; the source's own test
     images, if it has any, are the test split, in their order.
@@ -161,7 +175,7 @@ def _check(task: Task, arrays: Arrays, data_hash: str) -> None:
     if found != declared:
         raise DataError(
             f"the data of source {settings.source!r} (from {arrays.origin}) are not those that task {task.name} "
-            f"declares: their {kind} begins with {found[:12]}, not {str(declared)[:12]}; "
+            f"declares: their {kind} is {found}, not {declared}; "
             "put the right ones in their place (a file of ours that you delete is downloaded again)."
         )
     fault = next(_faults(task, arrays), None)

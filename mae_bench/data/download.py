@@ -4,7 +4,9 @@ import hashlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,14 +14,31 @@ import platformdirs
 import pooch
 
 from mae_bench.foundation.errors import DataError
+from mae_bench.foundation.paths import given_path
 
 FOLDER_VARIABLE = "MAE_BENCH_DATA"
+_allowed = ContextVar("allowed", default=True)
+"""Whether `fetch` may download."""
+
+
+class DownloadNeeded(DataError):
+    """A file that is not in the data folder, or damaged there, where downloads are not allowed."""
+
+
+@contextmanager
+def no_downloads() -> Iterator[None]:
+    """Within it, `fetch` raises `DownloadNeeded` where it would download, and writes nothing."""
+    token = _allowed.set(False)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
 
 
 def data_folder() -> Path:
     """Where data sets are kept: the folder that MAE_BENCH_DATA names, else mae-bench in the user's cache."""
     named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("mae-bench"))
+    return given_path(named) if named else Path(platformdirs.user_cache_dir("mae-bench"))
 
 
 def fetch(file_name: str, mirrors: Sequence[str], known_hash: str, *, prepared: str) -> Path:
@@ -38,6 +57,8 @@ def fetch(file_name: str, mirrors: Sequence[str], known_hash: str, *, prepared: 
             if _has_hash(path, known_hash):
                 return path
             faults.append("the copy in the data folder is damaged")
+        if not _allowed.get():
+            raise DownloadNeeded(f"{file_name} is not in {folder}; allow downloads, or put it there.")
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(

@@ -15,5 +15,5 @@ class RunDisplay(Protocol):
         ...
 
     def end(self, title: str, outcome: str) -> None:
-        """A job has ended, or needed no start: "done in 21 s", "cached", "failed: ..."."""
+        """A job has ended, or needed no start: "done in 21 s", "cached", "failed"."""
         ...

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from mae_bench.executors.run import kept_record
 from mae_bench.foundation.atomic import write_atomically
 from mae_bench.foundation.errors import UsageError
 from mae_bench.job.checkpoint import MODEL_FILE
+from mae_bench.job.initial_state import INITIAL_FILE
 from mae_bench.job.trained import find_checkpoint, find_model, load_model, training_job
 from mae_bench.planning.plan import Job, other_images
 from mae_bench.planning.task import Task
@@ -49,20 +48,22 @@ def plan_evaluations(
 
 
 def copy_weights(evaluations: Sequence[Evaluation], store: Store) -> None:
-    """Copy the weights for every missing score to its working directory in `store`, where `execute` looks for them.
+    """Copy the weights for every missing score to its working directory in `store`, where `execute` looks for them, and
+    beside them what the constructor gave when they were trained.
 
     A rerun of the record needs the copy, even if the first checkpoint is gone.
     """
     for evaluation in evaluations:
         if kept_record(store, evaluation.job, "only-missing") is None:
-            target = store.working_directory(evaluation.job) / MODEL_FILE
-            write_atomically(target, evaluation.weights.read_bytes())
+            folder = store.working_directory(evaluation.job)
+            write_atomically(folder / MODEL_FILE, evaluation.weights.read_bytes())
+            if (initial := evaluation.weights.with_name(INITIAL_FILE)).exists():
+                write_atomically(folder / INITIAL_FILE, initial.read_bytes())
 
 
 def _check_weights(trained: Job, weights: Path) -> None:
     """UsageError unless the file holds the weights of that job's network, from a training that ended."""
-    with torch.random.fork_rng(devices=[]):
-        outcome = load_model(trained, weights, "cpu").outcome
+    outcome = load_model(trained, weights, "cpu").outcome
     if outcome.get("status") != "complete":
         raise UsageError(
             f"the training behind {weights} is not complete; finish its job before it is scored elsewhere."

@@ -1,14 +1,19 @@
 """The executor of one process and one device: one job after another, here. Imports torch only when it runs."""
 
+import os
+import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from mae_bench.executors import JobResult
 from mae_bench.executors.display import RunDisplay
 from mae_bench.foundation.errors import UsageError, describe
+from mae_bench.foundation.text import quoted
 from mae_bench.job.settings import JobSettings
 from mae_bench.planning.plan import Job
 from mae_bench.records.store import Store
+
+THREADS_VARIABLE = "OMP_NUM_THREADS"
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,27 @@ class InProcess:
             )
 
 
+def check_threads() -> str | None:
+    """What the variable OMP_NUM_THREADS says, None if it is not set; UsageError if OpenMP could not read it.
+
+    That is a number of threads or a list of them, one for each level of nesting. Libraries replace anything else by a
+    number of their own, which would decide the last bits of sums unseen.
+    """
+    threads = os.environ.get(THREADS_VARIABLE, "").strip()
+    for number in threads.split(",") if threads else []:
+        if not (re.fullmatch(r"\s*\+?[0-9]{1,20}\s*", number) and 0 < int(number) < 2**31):
+            raise UsageError(
+                f"{THREADS_VARIABLE} is {quoted(repr(threads))}, which is no number of threads; set it to a whole "
+                "number above zero, or unset it."
+            )
+    return threads or None
+
+
 def choose_device(name: str) -> str:
-    """The device of that name, tried out; "auto" is CUDA if there is a GPU, else the CPU. UsageError if unusable."""
+    """The device of that name, tried out; "auto" is CUDA if there is a GPU, else the CPU. UsageError if unusable, and
+    from `check_threads`.
+    """
+    check_threads()
     import torch
 
     if name == "auto":

@@ -111,10 +111,7 @@ def connect(
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # whether Ray is told of a run is for its user to say
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # `run_on_node` hides GPUs itself
-    try:
-        ray: Any = importlib.import_module("ray")
-    except ImportError as error:
-        raise UsageError("the executor ray needs Ray; install it with pip install 'mae-bench[ray]'.") from error
+    ray = load_ray()
     try:
         if address and (host_and_port := re.fullmatch(r"([^:/]+):(\d+)", address)):
             socket.create_connection((host_and_port[1], int(host_and_port[2])), SECONDS_TO_ANSWER).close()
@@ -139,6 +136,14 @@ def connect(
 
 _worker: WorkerProcess | None = None
 """The process of this Ray worker; Ray gives a worker one task at a time."""
+
+
+def load_ray() -> Any:
+    """The package; UsageError if it is not installed."""
+    try:
+        return importlib.import_module("ray")
+    except ImportError as error:
+        raise UsageError("the executor ray needs Ray; install it with pip install 'mae-bench[ray]'.") from error
 
 
 def run_on_node(

@@ -1,16 +1,18 @@
 """A run: which jobs have a record, what becomes of the others. Does not import torch until data are loaded."""
 
+import importlib.util
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mae_bench.executors import Executor, OverwriteStrategy
 from mae_bench.executors.display import RunDisplay
 from mae_bench.foundation.errors import MaeBenchError, UsageError, describe
+from mae_bench.foundation.process import kept_apart
 from mae_bench.job.settings import JobSettings
 from mae_bench.planning.plan import Job
 from mae_bench.planning.task import Task
@@ -41,18 +43,21 @@ def run_jobs(
     overwrite: OverwriteStrategy,
     exit_on_error: bool,
     report: RunDisplay,
+    summary: RunSummary | None = None,
 ) -> RunSummary:
     """Run what the store has no record of, by the rules of `OverwriteStrategy`, and report each result as it comes.
 
     The data of every task that is to run is loaded here before the first job trains. A failed job does not stop the
-    others unless `exit_on_error`. UsageError if the store cannot be written.
+    others unless `exit_on_error`; the display is told that it failed, and `summary` why. UsageError if the store cannot
+    be written, or if the data of no task can be loaded. summary: filled as results come, so that it outlives an
+    interruption; a new one, unless given.
     """
     check_writable(store.root)
-    summary = RunSummary()
+    summary = RunSummary() if summary is None else summary
 
     def fail(job: Job, sentence: str) -> bool:
         summary.failed.append((job, sentence))
-        report.end(job.title, f"failed: {sentence}")
+        report.end(job.title, "failed")
         return exit_on_error
 
     waiting = []
@@ -69,7 +74,8 @@ def run_jobs(
             report.end(job.title, f"cached{_partial(kept)}")
     if overwrite == "always":
         _begin_anew(waiting, store)
-    faults = dict(_data_faults((job.task for job in waiting), report))
+    faults = data_faults((job.task for job in waiting), report)
+    refuse_if_none_can_run([] if summary.failed else waiting, faults)
     for job in waiting:
         if job.task.name in faults:
             fail(job, faults[job.task.name])
@@ -97,11 +103,22 @@ def kept_record(store: Store, job: Job, overwrite: OverwriteStrategy) -> Record 
     return record
 
 
-def check_writable(root: Path) -> None:
-    """UsageError unless a file of a record's size can be written into `root`."""
+def refuse_if_none_can_run(jobs: Sequence[Job], faults: Mapping[str, str]) -> None:
+    """UsageError if the data of every task of `jobs` is faulty; a line for each fault. faults: from `data_faults`."""
+    if jobs and all(job.task.name in faults for job in jobs):
+        raise UsageError("\n".join(dict.fromkeys(faults.values())))
+
+
+def check_writable(root: Path, *, make: bool = True) -> None:
+    """UsageError unless a file of a record's size can be written into `root`.
+
+    make: make the folder if it is not there; otherwise its nearest ancestor is tried out.
+    """
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root) as file:
+        if make:
+            root.mkdir(parents=True, exist_ok=True)
+        folder = root if make else next(path for path in (root, *root.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(2**17))
             file.flush()
             os.fsync(file.fileno())
@@ -115,25 +132,40 @@ def _partial(record: Record) -> str:
     return ", partial" if record.training.status == "partial" else ""
 
 
-def _data_faults(tasks: Iterable[Task], report: RunDisplay) -> Iterator[tuple[str, str]]:
-    """(a task's name, what is wrong with its data); loads each once, and downloads it if need be."""
-    from mae_bench.data import load_data
+def data_faults(tasks: Iterable[Task], report: RunDisplay | None = None, *, download: bool = True) -> dict[str, str]:
+    """What is wrong with the data of `tasks`, by the name of the task; loads each once, and downloads it if need be.
+
+    download: False loads what is already here, and passes what would have to be downloaded (`mae_bench.data.look_at`).
+    """
+    from mae_bench.data import load_data, look_at
     from mae_bench.data.download import FOLDER_VARIABLE, data_folder
 
+    faults = {}
     for task in {task.name: task for task in tasks}.values():
         stage = f"data of {task.name}"
-        report.progress(stage, 0, 1, "")
+        if report:
+            report.progress(stage, 0, 1, "")
         try:
-            load_data(task)
+            with kept_apart():  # a source may be anybody's code
+                (load_data if download else look_at)(task)
         except MaeBenchError as error:
-            yield task.name, str(error)
+            faults[task.name] = str(error)
         except Exception as error:
-            yield (
-                task.name,
-                f"the data of task {task.name} cannot be loaded ({describe(error)}); see that what lies in "
-                f"{data_folder()} can be read, or have {FOLDER_VARIABLE} name another folder.",
+            faults[task.name] = (
+                f"the data of task {task.name} cannot be loaded ({describe(error, _file_of(task.data.source))}); see "
+                f"that what lies in {data_folder()} can be read, or have {FOLDER_VARIABLE} name another folder."
             )
-        report.progress(stage, 1, 1, "")
+        if report:
+            report.progress(stage, 1, 1, "")
+    return faults
+
+
+def _file_of(source: str) -> str | None:
+    """The file of a source that is not built in, as tracebacks name it; None if that cannot be told."""
+    with suppress(Exception):  # a package that holds it may fail in any way
+        spec = importlib.util.find_spec(source.partition(":")[0])
+        return spec.origin if spec else None
+    return None
 
 
 def _begin_anew(jobs: Sequence[Job], store: Store) -> None:

@@ -16,7 +16,9 @@ from mae_bench.foundation.errors import MaeBenchError, describe
 from mae_bench.foundation.interruption import raise_if_requested
 from mae_bench.job.settings import JobSettings
 from mae_bench.job.shards import FOLDER, remove_finished_shards
+from mae_bench.planning.adapter_code import source_file
 from mae_bench.planning.plan import Job
+from mae_bench.planning.registry import load_adapter_class
 from mae_bench.records.schema import Record
 
 TRACEBACK_FILE = "error.txt"
@@ -41,6 +43,7 @@ def run_job(
     Nothing but an interruption is raised: whatever fails becomes a sentence.
     """
     started = time.monotonic()
+    working_directory = working_directory.absolute()  # a model may change the directory that others are relative to
     raise_if_requested()  # one that came too late for the job before
     with Heartbeat(working_directory, job, place) as heartbeat:
 
@@ -85,10 +88,19 @@ def _record_or_sentence(
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return f"the store cannot be written to ({error.strerror}); make room, then run it again to resume it."
-        return f"{describe(error)} ({_keep_traceback(error, working_directory / TRACEBACK_FILE)})"
+        reason = describe(error, _file_of(job))
+        return f"{reason} ({_keep_traceback(error, working_directory / TRACEBACK_FILE)})"
     remove_finished_shards(working_directory)
     (working_directory / TRACEBACK_FILE).unlink(missing_ok=True)
     return record
+
+
+def _file_of(job: Job) -> str | None:
+    """The file of the job's model, as tracebacks name it; None if that cannot be told."""
+    try:
+        return source_file(load_adapter_class(job.model.code, job.model.code_hash))
+    except MaeBenchError:
+        return None
 
 
 def _remove_abandoned(working_directory: Path) -> None:

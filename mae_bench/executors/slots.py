@@ -10,7 +10,7 @@ from typing import Any
 
 from mae_bench.executors import JobResult
 from mae_bench.executors.display import RunDisplay
-from mae_bench.executors.local import choose_device
+from mae_bench.executors.local import THREADS_VARIABLE, check_threads, choose_device
 from mae_bench.executors.worker_process import WorkerProcess, make_request
 from mae_bench.foundation.errors import UsageError, describe
 from mae_bench.job.settings import JobSettings
@@ -32,8 +32,10 @@ def plan_slots(devices: str, count: int | None) -> list[Slot]:
     """`count` slots, one for each device unless given, over the devices of a comma-separated list in turn.
 
     "auto" is every GPU, or the CPU if there is none. The cores are shared out among the slots, unless the variable
-    OMP_NUM_THREADS says how many threads each is to have. UsageError for a device that is not there.
+    OMP_NUM_THREADS says how many threads each is to have. UsageError for a device that is not there, and if that
+    variable says something else.
     """
+    given = check_threads()
     import torch
 
     gpus = torch.cuda.device_count()  # asks the driver without taking any of a GPU's memory
@@ -41,7 +43,7 @@ def plan_slots(devices: str, count: int | None) -> list[Slot]:
     if names == ["auto"]:
         names = [f"cuda:{index}" for index in range(gpus)] or ["cpu"]
     count = len(names) if count is None else count
-    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, _cores() // count))
+    threads = given or str(max(1, _cores() // count))
     return [_plan_slot(names[slot % len(names)], gpus, threads) for slot in range(count)]
 
 
@@ -53,13 +55,13 @@ def _cores() -> int:
 def _plan_slot(name: str, gpus: int, threads: str) -> Slot:
     kind, _, index = name.partition(":")
     if kind != "cuda":
-        return Slot(name, choose_device(name), {"OMP_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": ""})
+        return Slot(name, choose_device(name), {THREADS_VARIABLE: threads, "CUDA_VISIBLE_DEVICES": ""})
     number = int(index) if index.isdecimal() else 0
     if number >= gpus or not (index.isdecimal() or name == "cuda"):
         raise UsageError(f"device {name!r} cannot be used here (GPUs found: {gpus}); choose auto, cpu or cuda:N.")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     identifier = visible.split(",")[number] if visible else str(number)
-    return Slot(name, "cuda", {"OMP_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": identifier})
+    return Slot(name, "cuda", {THREADS_VARIABLE: threads, "CUDA_VISIBLE_DEVICES": identifier})
 
 
 @dataclass(frozen=True)

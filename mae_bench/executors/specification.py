@@ -4,6 +4,7 @@ Nothing is pickled. The other process loads the code by name, builds the job aga
 not. The weights of a trained model are in the job's working directory (`executors.evaluations.copy_weights`).
 """
 
+from base64 import b64decode, b64encode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ MODEL_FOLDER = "model"
 
 
 def specify(job: Job) -> dict[str, Any]:
-    """`job` as JSON. The text of a model from a user's file goes along. UsageError if it has changed meanwhile."""
+    """`job` as JSON. The content of a user's file goes along. UsageError if the model has changed meanwhile."""
     check_code(job.model)
     file = FILE.fullmatch(job.model.code)
     return {
@@ -33,7 +34,7 @@ def specify(job: Job) -> dict[str, Any]:
             "code_hash": job.model.code_hash,
         },
         "params": dict(job.model.params),
-        "text": Path(file["path"]).read_text(encoding="utf-8") if file else None,
+        "file": b64encode(Path(file["path"]).read_bytes()).decode() if file else None,
         **_place(job),
         "seed": job.seed,
         "trained": job.trained and _place(job.trained),
@@ -41,15 +42,18 @@ def specify(job: Job) -> dict[str, Any]:
 
 
 def restore(specification: dict[str, Any], working_directory: Path) -> Job:
-    """The job that `specify` described; a user's file is written into `working_directory` and loaded from there.
+    """The job that `specify` described. A user's file that is not here is written into `working_directory`, without the
+    other files of its folder, and loaded from there.
 
     UsageError if the model's code or the engine differs from that of the planner.
     """
     model = ModelReference(**specification["model"], params=tuple(sorted(specification["params"].items())))
     if file := FILE.fullmatch(model.code):
-        copy = working_directory.resolve() / MODEL_FOLDER / Path(file["path"]).name
-        write_atomically(copy, specification["text"].encode())
-        model = replace(model, code=f"{copy}:{file['name']}" if file["name"] else str(copy))
+        content, path = b64decode(specification["file"]), Path(file["path"])
+        if not _holds(path, content):  # another machine, or a file that was edited since
+            path = working_directory.resolve() / MODEL_FOLDER / path.name
+            write_atomically(path, content)
+            model = replace(model, code=f"{path}:{file['name']}" if file["name"] else str(path))
     check_code(model)
     seed, trained = specification["seed"], specification["trained"]
     job = Job(model, *_restored(specification), seed, trained and Job(model, *_restored(trained), seed))
@@ -59,6 +63,13 @@ def restore(specification: dict[str, Any], working_directory: Path) -> Job:
             "another of it; install one version everywhere."
         )
     return job
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
 
 
 def _place(job: Job) -> dict[str, Any]:

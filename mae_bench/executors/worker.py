@@ -15,6 +15,7 @@ from typing import Any
 
 from mae_bench.foundation import interruption
 from mae_bench.foundation.errors import MaeBenchError
+from mae_bench.foundation.streams import print_every_text
 from mae_bench.job.settings import JobSettings
 from mae_bench.records.store import Store
 
@@ -29,6 +30,7 @@ def main() -> None:
     """
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # a model that prints must not do so among the replies
+    print_every_text()
     requests: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     busy = threading.Event()
     try:

@@ -20,20 +20,27 @@ def kept_apart() -> Iterator[None]:
     """Within it the code of one model may set what it likes: it begins with the harness's own values, and what was set
     before comes back.
 
-    A package that is first loaded within it gets the harness's own values. An exception that is no `Exception`, other
-    than an interruption, leaves it as `Escape`.
+    A package that is first loaded within it gets the harness's own values. Exceptions leave it as in `escapes_caught`.
     """
     kept = [(setting, setting.value()) for setting in _ALL]
     use_own_settings()
+    try:
+        with escapes_caught():
+            yield
+    finally:
+        for setting, value in kept:
+            setting.put(setting.own if value is KEEP else value)
+
+
+@contextmanager
+def escapes_caught() -> Iterator[None]:
+    """An exception that is no `Exception`, other than an interruption, leaves this context as `Escape`."""
     try:
         yield
     except (Exception, KeyboardInterrupt):
         raise
     except BaseException as error:
         raise Escape(describe(error)) from error
-    finally:
-        for setting, value in kept:
-            setting.put(setting.own if value is KEEP else value)
 
 
 def use_own_settings() -> None:

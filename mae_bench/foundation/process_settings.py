@@ -40,7 +40,7 @@ class Setting:
     own: Any = KEEP
 
     def value(self) -> Any:
-        """Its value now; `KEEP` if its module is not loaded or it cannot be read, as a working directory that is gone."""
+        """Its value now; `KEEP` if the module is not loaded, or if it cannot be read: the working directory is gone."""
         try:
             return self.read(sys.modules[self.module])
         except Exception:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mae_bench.foundation.errors import UsageError
+from mae_bench.foundation.source import read_source
 
 Count = Annotated[int, Field(gt=0)]
 
@@ -23,8 +24,8 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 def read_toml(path: Path, what: str) -> dict[str, Any]:
     """The content of a TOML file. UsageError if it cannot be read; what: "task" or "suite", for the message."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(read_source(path))
+    except (OSError, ValueError) as error:
         raise UsageError(f"{what} file {path.name} cannot be read ({error}); give a TOML file.") from error
 
 

@@ -1,7 +1,9 @@
-"""Text files that people write, read as Python reads its own."""
+"""Files that people name and write: their paths, and their text as Python reads its own. Does not import torch."""
 
 import tokenize
 from pathlib import Path
+
+from mae_bench.foundation.paths import given_path
 
 
 def read_source(path: Path) -> str:
@@ -15,3 +17,12 @@ def read_source(path: Path) -> str:
             return file.read()
     except SyntaxError as error:  # an encoding that there is not, or bytes that are not UTF-8
         raise ValueError(error.msg) from error
+
+
+def absolute(path: str | Path) -> Path:
+    """The path with its `~` expanded and its folder resolved; a link keeps its own name.
+
+    In the hub's cache, `my_vae.py` is a link to a file that is named by its hash.
+    """
+    expanded = given_path(path)
+    return expanded.parent.resolve() / expanded.name

@@ -4,32 +4,49 @@ import platform
 import resource
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
 from mae_bench import __version__
 from mae_bench.foundation.content import PACKAGE
-from mae_bench.records.schema import Environment
+from mae_bench.foundation.text import printable
+from mae_bench.records.schema import LONGEST_DESCRIPTION, Environment
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 
 
 def describe_environment(device: torch.device) -> Environment:
-    """Python, torch, processor, device, threads and the commit of the checkout, if there is one."""
+    """Python, packages, processor, device, threads and the commit of the checkout, if there is one."""
     commit = _git("rev-parse", "HEAD")
     return Environment(
         python=platform.python_version(),
         torch=torch.__version__,
         mae_bench=__version__,
-        platform=f"{platform.system()} {platform.machine()}",
-        processor=_processor(),
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        platform=_described(f"{platform.system()} {platform.machine()}"),
+        processor=_described(processor()),
+        device=_described(torch.cuda.get_device_name(device)) if device.type == "cuda" else "cpu",
         threads=torch.get_num_threads(),
         git_commit=commit,
         git_dirty=None if commit is None else bool(_git("status", "--porcelain", "--untracked-files=no")),
+        numpy=_version("numpy"),
+        scikit_learn=_version("scikit-learn"),
     )
+
+
+def _version(distribution: str) -> str | None:
+    """The installed version, without importing it."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _described(text: str) -> str:
+    """What a system says of itself, in the form that records have: printable, not empty and short."""
+    return printable(text.strip())[:LONGEST_DESCRIPTION] or "unknown"
 
 
 def _git(*arguments: str) -> str | None:
@@ -44,7 +61,7 @@ def _git(*arguments: str) -> str | None:
     return answer.stdout.strip()
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's model name, as the system tells it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

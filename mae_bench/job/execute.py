@@ -14,15 +14,17 @@ from mae_bench.adapter import Adapter, Progress
 from mae_bench.data import DataSet, load_data
 from mae_bench.foundation.errors import MaeBenchError
 from mae_bench.foundation.interruption import raise_if_requested
-from mae_bench.foundation.seeding import derive_seed
+from mae_bench.foundation.process import use_own_settings
+from mae_bench.foundation.seeding import derive_seed, seed_everything
 from mae_bench.foundation.untrusted import LONGEST_TEXT
 from mae_bench.job.allocator import keep_freed_memory
 from mae_bench.job.checkpoint import MODEL_FILE, TRAINING_FILE, load_checkpoint, save_checkpoint
 from mae_bench.job.environment import PeakMemory, describe_environment
+from mae_bench.job.initial_state import remember_initial_state
+from mae_bench.job.isolation import isolated, use_threads
 from mae_bench.job.likelihoods import unanswered_likelihood
 from mae_bench.job.settings import JobSettings
 from mae_bench.job.shards import FinishedShards, hash_weights
-from mae_bench.job.threads import own_threads
 from mae_bench.job.trained import build_model, load_model
 from mae_bench.job.training import TrainingContext
 from mae_bench.job.training_state import TrainingOutcome
@@ -33,7 +35,7 @@ from mae_bench.metrics.outcome import DensityOutcome, Measurement
 from mae_bench.metrics.posterior import evaluate_posterior
 from mae_bench.metrics.probes import evaluate_probes
 from mae_bench.planning.plan import PRECISION, Job
-from mae_bench.planning.registry import build_adapter, check_code
+from mae_bench.planning.registry import build_adapter, check_code, load_adapter_class
 from mae_bench.records.schema import Record, seal
 
 
@@ -53,9 +55,9 @@ def execute(
     """
     check_code(job.model)
     keep_freed_memory()
-    target = torch.device(device)
-    with own_threads(), torch.random.fork_rng([target] if target.type == "cuda" else []):
-        _use_full_float32()
+    target, working_directory = torch.device(device), working_directory.absolute()
+    adapter_class = load_adapter_class(job.model.code, job.model.code_hash)
+    with isolated(device=target):
         memory = PeakMemory(target)
         data = load_data(job.task, target, preset=job.preset)
         context = TrainingContext(
@@ -66,14 +68,19 @@ def execute(
             progress=progress,
             job_settings=settings,
         )
-        outcome = _fit(job, data, context)
+        with isolated(adapter_class, target):
+            outcome = _fit(job, data, context)
+        use_threads(outcome.threads)
         raise_if_requested()  # a signal that came as training ended; its weights are saved
-        # What is scored is what the checkpoint holds, so that a resumed job cannot differ from an undisturbed one.
-        trained = load_model(job, working_directory / MODEL_FILE, target)
-        started = time.monotonic()
-        shards = FinishedShards(working_directory, _basis_of_scores(job, data, hash_weights(trained.weights), target))
-        with threadpool_limits(torch.get_num_threads()):  # scikit-learn's sums too have the threads of the training
-            scores = _score(job, trained.adapter, data, shards, progress)
+        # What is scored is what the checkpoint holds, in a process as it is where a job is resumed here: so a resumed
+        # job cannot differ from an undisturbed one.
+        with isolated(adapter_class, target):
+            trained = load_model(job, working_directory / MODEL_FILE, target)
+            started = time.monotonic()
+            basis = _basis_of_scores(job, data, hash_weights(trained.weights), target)
+            shards = FinishedShards(working_directory, basis)
+            with threadpool_limits(torch.get_num_threads()):  # scikit-learn's sums too have the threads of the training
+                scores = _score(job, trained.adapter, data, shards, progress)
         return seal(
             {
                 **_identity(job),
@@ -98,26 +105,27 @@ def execute(
 def _fit(job: Job, data: DataSet, context: TrainingContext) -> TrainingOutcome:
     """Train, or take what an earlier session of this job trained. Leaves the weights in `MODEL_FILE`."""
     directory = context.checkpoint_directory
+    remember_initial_state(job, directory)
     fitted = load_checkpoint(directory / MODEL_FILE)
     if fitted is not None and fitted[1]["status"] == "complete":
-        torch.set_num_threads(fitted[1]["threads"])
         return TrainingOutcome(**fitted[1])
     if job.trained is not None:
         raise MaeBenchError(f"the weights of the trained model are not in {directory}; evaluate its checkpoint again.")
+    threads = torch.get_num_threads()
     model = build_model(job, context.device)
     started = time.monotonic()
-    torch.manual_seed(derive_seed(job.seed, "fit"))
+    seed_everything(derive_seed(job.seed, "fit"))
     model.fit(data.train, data.validation, context)
-    outcome = context.outcome or _own_fit_outcome(time.monotonic() - started)
+    outcome = context.outcome or _own_fit_outcome(time.monotonic() - started, threads)
     save_checkpoint(directory / MODEL_FILE, model.state_dict(), asdict(outcome))
     if outcome.status == "complete":
         (directory / TRAINING_FILE).unlink(missing_ok=True)
     return outcome
 
 
-def _own_fit_outcome(seconds: float) -> TrainingOutcome:
-    """The outcome for an adapter whose `fit` never called the default loop."""
-    return TrainingOutcome("complete", "the model's own fit", 0, 0, None, [], seconds, torch.get_num_threads())
+def _own_fit_outcome(seconds: float, threads: int) -> TrainingOutcome:
+    """The outcome for an adapter whose `fit` never called the default loop. threads: those that it is scored with."""
+    return TrainingOutcome("complete", "the model's own fit", 0, 0, None, [], seconds, threads)
 
 
 def _basis_of_scores(job: Job, data: DataSet, weights: str, device: torch.device) -> dict[str, Any]:
@@ -140,11 +148,16 @@ def _basis_of_scores(job: Job, data: DataSet, weights: str, device: torch.device
 def _score(job: Job, model: Adapter, data: DataSet, shards: FinishedShards, progress: Progress) -> dict[str, Any]:
     """Density, posterior geometry and probes, as the preset's protocol says."""
     protocol, task_seed = job.task.protocol(job.preset), job.task.seed
+    density = _density(job, model, data, shards, progress)
+    use_own_settings()  # no answer is given under what another one set
+    posterior = evaluate_posterior(model, data.test, protocol.posterior)
+    use_own_settings()
     outcomes = [
-        density := _density(job, model, data, shards, progress),
-        evaluate_posterior(model, data.test, protocol.posterior),
+        density,
+        posterior,
         evaluate_probes(model, data, protocol.probes, task_seed=task_seed, progress=progress),
     ]
+    use_own_settings()
     measurements = [measurement for outcome in outcomes for measurement in outcome.measurements]
     images = data.test.batch(torch.arange(min(laws.IMAGES, len(data.test))))
     values = 2 if data.spec.likelihood == "bernoulli" else job.task.data.levels + 1
@@ -216,9 +229,3 @@ def _training_section(outcome: TrainingOutcome) -> dict[str, Any]:
 
 def _parameter_count(model: Adapter) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _use_full_float32() -> None:
-    """No TF32: a published number is float32 throughout."""
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False

@@ -14,9 +14,12 @@ from mae_bench.data.arrays import Labels
 from mae_bench.foundation.errors import MaeBenchError, describe
 from mae_bench.foundation.seeding import derive_seed
 from mae_bench.foundation.text import quoted
+from mae_bench.job.isolation import isolated
 from mae_bench.job.trained import find_model, load_model
 from mae_bench.metrics.answers import IMAGES_PER_BATCH, ask_representation, seeded
+from mae_bench.planning.adapter_code import source_file
 from mae_bench.planning.plan import Job
+from mae_bench.planning.registry import load_adapter_class
 from mae_bench.planning.task import Task
 from mae_bench.records.schema import Record
 
@@ -69,19 +72,20 @@ class Gallery:
 
     def _ask(self, record: Record, weights: Path, question: Callable[[Adapter], Array]) -> Array:
         job = Job(find_model(record, self._model_files), self.task, self.preset, record.seed)
-        devices = [self._device] if self._device.type == "cuda" else []
-        with torch.random.fork_rng(devices):
-            adapter = load_model(job, weights, self._device).adapter
-        deterministic = torch.backends.cudnn.flags(enabled=True, deterministic=True)
+        adapter_class = load_adapter_class(job.model.code, job.model.code_hash)
         try:
-            with torch.no_grad(), seeded(derive_seed(self.task.seed, "figures"), self._device), deterministic:
-                return question(adapter)
+            with isolated(adapter_class, self._device):
+                adapter = load_model(job, weights, self._device).adapter
+                deterministic = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+                with torch.no_grad(), seeded(derive_seed(self.task.seed, "figures"), self._device), deterministic:
+                    return question(adapter)
         except NotSupported as error:
             raise MaeBenchError(str(error)) from error
         except MaeBenchError:
             raise
         except Exception as error:
-            raise MaeBenchError(f"it does not answer ({quoted(describe(error))}); correct the adapter.") from error
+            reason = quoted(describe(error, source_file(adapter_class)))
+            raise MaeBenchError(f"it does not answer ({reason}); correct the adapter.") from error
 
 
 def _pictures(answer: object, adapter: Adapter, shape: Sequence[int]) -> Array:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mae_bench.foundation.atomic import write_atomically
 from mae_bench.foundation.canonical import sha256_of
+from mae_bench.foundation.paths import visible
 from mae_bench.metrics.density import ShardScores
 
 FOLDER = "density"
@@ -62,7 +63,7 @@ class FinishedShards(MutableMapping[int, ShardScores]):
         self._path(shard).unlink()
 
     def __iter__(self) -> Iterator[int]:
-        return (int(path.stem) for path in sorted(self._folder.glob("*.safetensors")))
+        return (int(path.stem) for path in visible(self._folder, "*.safetensors"))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -1,6 +1,6 @@
 """A job's model: built from its code, and made again from a record or a checkpoint. All of that is done here."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,11 +12,13 @@ from mae_bench import ENGINE_VERSION
 from mae_bench.adapter import Adapter
 from mae_bench.data import data_spec
 from mae_bench.foundation.errors import RecordError, UsageError
-from mae_bench.foundation.seeding import derive_seed
+from mae_bench.foundation.seeding import derive_seed, seed_everything
+from mae_bench.foundation.source import absolute
 from mae_bench.job.checkpoint import MODEL_FILE, load_checkpoint
+from mae_bench.job.isolation import isolated, use_threads
 from mae_bench.planning.adapter_code import code_hash_of_file, load_class
 from mae_bench.planning.plan import Job, ModelReference
-from mae_bench.planning.registry import build_adapter, find_named_model
+from mae_bench.planning.registry import build_adapter, find_named_model, load_adapter_class
 from mae_bench.planning.task import Protocol, Task
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store, read_record
@@ -33,11 +35,16 @@ class TrainedModel(NamedTuple):
 def build_model(job: Job, device: torch.device | str) -> Adapter:
     """The job's model before training, built as it is where it is trained, its weights drawn from the job's seed.
 
-    torch's global random state is that of the weights afterwards. UsageError from `build_adapter`.
+    Where the model's code already runs (`mae_bench.job.isolation`), the random state is that of the weights afterwards.
+    The number of threads stays. UsageError from `build_adapter`.
     """
     training = job.trained or job
-    torch.manual_seed(derive_seed(job.seed, "weights"))
-    return build_adapter(job.model, data_spec(training.task, training.preset), training.preset).to(device)
+    threads = torch.get_num_threads()
+    with isolated(load_adapter_class(job.model.code, job.model.code_hash), device):
+        seed_everything(derive_seed(job.seed, "weights"))
+        adapter = build_adapter(job.model, data_spec(training.task, training.preset), training.preset)
+        use_threads(threads)
+        return adapter.to(device)
 
 
 def load_model(job: Job, path: Path, device: torch.device | str) -> TrainedModel:
@@ -59,17 +66,6 @@ def load_model(job: Job, path: Path, device: torch.device | str) -> TrainedModel
     return TrainedModel(adapter.eval(), *checkpoint)
 
 
-def check_models(jobs: Iterable[Job]) -> None:
-    """Build every model once for every task and preset, so that a wrong value ends the run before anything trains.
-
-    The random state is left as it was. UsageError from `build_adapter`.
-    """
-    distinct = {(job.model.label, job.task.name, job.preset): job for job in jobs}
-    with torch.random.fork_rng(devices=[]):
-        for job in distinct.values():
-            build_model(job, "cpu")
-
-
 def find_model(record: Record, model_files: Sequence[Path]) -> ModelReference:
     """The model that `record` names: the file in `model_files` whose text has the hash in the record, or else the model
     of the record's name, built in or installed, if it has that hash.
@@ -80,7 +76,7 @@ def find_model(record: Record, model_files: Sequence[Path]) -> ModelReference:
     remedy = "give the file that the record was made with by --model-file"
     for file in model_files:
         if code_hash_of_file(file) == wanted:
-            code = _code_in(file.resolve(), name)
+            code = _code_in(absolute(file), name)
             break
     else:
         try:
@@ -93,7 +89,7 @@ def find_model(record: Record, model_files: Sequence[Path]) -> ModelReference:
         if found != wanted:
             raise RecordError(
                 f"the code of record {record.key}.json is not here: the code of model {name} has the hash "
-                f"{found[:8]} and the record's is {wanted[:8]}; {remedy}."
+                f"{found} and the record's is {wanted}; {remedy}."
             )
     return ModelReference(name, code, tuple(sorted(record.model.params.items())), wanted)
 

@@ -15,12 +15,13 @@ from torch import Tensor
 from mae_bench.adapter import Adapter, Images, Progress
 from mae_bench.foundation.errors import TrainingError, UsageError
 from mae_bench.foundation.interruption import deferred, raise_if_requested, requested
-from mae_bench.foundation.seeding import derive_seed, numpy_generator
+from mae_bench.foundation.seeding import derive_seed, numpy_generator, seed_everything
 from mae_bench.job.checkpoint import TRAINING_FILE, load_checkpoint
 from mae_bench.job.compilation import compiled_loss
 from mae_bench.job.polyak import PolyakAverage
 from mae_bench.job.settings import JobSettings
 from mae_bench.job.training_state import TrainingOutcome, TrainingParts, TrainingState, restore_training, save_training
+from mae_bench.metrics.answers import first_not_finite, seeded
 from mae_bench.planning.task import TrainingSettings
 
 STEPS_BETWEEN_CHECKS = 20
@@ -85,7 +86,7 @@ class TrainingLoop:
         )
         self.unread: list[tuple[Tensor, dict[str, Tensor]]] = []
         self.best: dict[str, Tensor] = {}
-        torch.manual_seed(derive_seed(context.seed, "training"))
+        seed_everything(derive_seed(context.seed, "training"))
         checkpoint = load_checkpoint(self.path, context.device)
         if checkpoint is None:
             self._initialise()
@@ -121,7 +122,12 @@ class TrainingLoop:
         self.adapter.train()
         while self.state.batch < self.batches:
             start = self.state.batch * self.settings.batch_size
-            self._step(self.train.batch(indices[start : start + self.settings.batch_size], self.context.generator))
+            x = self.train.batch(indices[start : start + self.settings.batch_size], self.context.generator)
+            try:
+                self._step(x)
+            except Exception:
+                self._read_losses()  # one that is not finite breaks the next step, and is the reason to name
+                raise
             self.state.batch += 1
             if self.state.step % STEPS_BETWEEN_CHECKS == 0 or self.state.batch == self.batches:
                 self._read_losses()
@@ -159,15 +165,17 @@ class TrainingLoop:
 
     def _check(self, step: int, losses: dict[str, float]) -> None:
         """TrainingError that names the step, the term and the last good checkpoint."""
-        if self.state.first_loss is None:
-            self.state.first_loss = losses["loss"]
-        limit = EXPLOSION * max(1.0, abs(self.state.first_loss))
         terms = [*(name for name in losses if name != "loss"), "loss"]
-        bad = next((name for name in terms if not abs(losses[name]) <= limit), None)
+        bad = next((name for name in terms if not math.isfinite(losses[name])), None)
+        what = "is not finite"
+        if bad is None:
+            if self.state.first_loss is None:
+                self.state.first_loss = losses["loss"]
+            limit = EXPLOSION * max(1.0, abs(self.state.first_loss))
+            bad = next((name for name in terms if abs(losses[name]) > limit), None)
+            what = f"exceeds {limit:.4g}, {EXPLOSION:g} times the first loss,"
         if bad is None:
             return
-        explosion = f"exceeds {limit:.4g}, {EXPLOSION:g} times the first loss,"
-        what = explosion if math.isfinite(losses[bad]) else "is not finite"
         good = f"the last good checkpoint is {self.path}" if self.path.exists() else "there is no checkpoint yet"
         raise TrainingError(
             f"training stopped at step {step}: {bad} {what} at {losses[bad]:.4g}; {good}; "
@@ -207,19 +215,18 @@ class TrainingLoop:
         """The Polyak average's, nats an image: one posterior sample each, with the same noise at every call."""
         model = self.average.adapter.eval()
         total = 0.0
-        devices = [self.context.device] if self.context.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):
-            torch.manual_seed(derive_seed(self.context.seed, "validation"))
+        with seeded(derive_seed(self.context.seed, "validation"), self.context.device):
             everything = torch.arange(len(self.validation), device=self.context.device)
             for indices in everything.split(self.settings.batch_size):
-                total -= float(model.importance_terms(self.validation.batch(indices), 1).log_weights.double().sum())
-        value = total / len(self.validation)
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"training stopped after step {self.state.step}: the validation ELBO is not finite ({value}); "
-                "lower the learning rate or correct the model."
-            )
-        return value
+                terms = model.importance_terms(self.validation.batch(indices), 1)
+                value = float(terms.log_weights.double().sum())
+                if not math.isfinite(value):
+                    raise TrainingError(
+                        f"training stopped after step {self.state.step}: the validation ELBO is not finite at {value}, "
+                        f"because of {first_not_finite(terms)}; lower the learning rate or correct the model."
+                    )
+                total -= value
+        return total / len(self.validation)
 
     def _reason_to_end(self) -> str | None:
         state, settings = self.state, self.settings
@@ -233,12 +240,12 @@ class TrainingLoop:
         """Save the state, then leave in the adapter the better of the best average and the present one."""
         self._save()
         value = self.validation_negative_elbo()
+        reason = f"cut short after {self.context.job_settings.max_minutes:g} minutes of training"
         if self.state.best_validation is None or value < self.state.best_validation:
             self.best = self.average.adapter.state_dict()
+            self.state.best_epoch, reason = None, f"{reason}; its last weights are scored"
         self.adapter.load_state_dict(self.best)
-        return self._outcome(
-            "partial", f"cut short after {self.context.job_settings.max_minutes:g} minutes of training"
-        )
+        return self._outcome("partial", reason)
 
     def _outcome(self, status: str, reason: str) -> TrainingOutcome:
         state = self.state
@@ -252,7 +259,13 @@ class TrainingLoop:
             self._seconds(),
             state.threads,
             state.compiled,
+            self._own_settings(),
         )
+
+    def _own_settings(self) -> dict[str, Any]:
+        """Those that are not the task's, as JSON."""
+        of_task = self.context.settings.model_dump(mode="json")
+        return {name: value for name, value in self.settings.model_dump(mode="json").items() if value != of_task[name]}
 
     # -- start, save, restore -----------------------------------------------------------------------------------------
 

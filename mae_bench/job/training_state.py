@@ -7,7 +7,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mae_bench.foundation.seeding import host_generators, restore_host_generators
 from mae_bench.job.checkpoint import save_checkpoint, under_prefix, with_prefix
+
+_HOST = "host_generators"
+"""Beside the fields of `TrainingState` in the checkpoint: the states of numpy's and Python's generators."""
 
 
 @dataclass
@@ -36,7 +40,10 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """How a training ended. status: "complete", or "partial" if its time ran out; reason: in words."""
+    """How a training ended. status: "complete", or "partial" if its time ran out; reason: in words.
+
+    best_epoch: the one whose weights were left in the model; None if they are of no epoch.
+    """
 
     status: str
     reason: str
@@ -47,6 +54,8 @@ class TrainingOutcome:
     seconds: float
     threads: int
     compiled: bool = False
+    own_settings: dict[str, Any] | None = None
+    """The settings of the task that `fit` replaced, with their new values; None without the default loop."""
 
 
 class TrainingParts(NamedTuple):
@@ -59,7 +68,7 @@ class TrainingParts(NamedTuple):
 
 
 def save_training(path: Path, state: TrainingState, parts: TrainingParts, best: dict[str, Tensor]) -> None:
-    """Write `state`, `parts`, the weights of the best average and torch's random states to `path`."""
+    """Write `state`, `parts`, the weights of the best average and all random states to `path`."""
     moments = {
         f"{index}/{name}": value
         for index, entries in parts.optimiser.state_dict()["state"].items()
@@ -75,17 +84,19 @@ def save_training(path: Path, state: TrainingState, parts: TrainingParts, best: 
         **with_prefix("optimiser", moments),
         **with_prefix("random", random),
     }
-    save_checkpoint(path, tensors, asdict(state))
+    save_checkpoint(path, tensors, {**asdict(state), _HOST: host_generators()})
 
 
 def restore_training(
     tensors: dict[str, Tensor], state: dict[str, Any], parts: TrainingParts
 ) -> tuple[TrainingState, dict[str, Tensor]]:
-    """Put what `save_training` wrote back into `parts` and torch's random states; gives state and best weights.
+    """Put what `save_training` wrote back into `parts` and the random states; gives state and best weights.
 
     The number of threads is set to the one that the training began with: it decides the last bits of sums.
     """
-    restored = TrainingState(**state)
+    if _HOST in state:  # a checkpoint of an earlier mae-bench has none
+        restore_host_generators(state[_HOST])
+    restored = TrainingState(**{name: value for name, value in state.items() if name != _HOST})
     torch.set_num_threads(restored.threads)
     parts.adapter.load_state_dict(under_prefix("weights", tensors))
     parts.average.load_state_dict(under_prefix("average", tensors))

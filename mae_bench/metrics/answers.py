@@ -5,6 +5,7 @@ any device. All is asked under no_grad rather than inference_mode, which an adap
 (a Langevin proposal, say) could not leave.
 """
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,17 +16,26 @@ from torch import Tensor
 
 from mae_bench.adapter import Adapter, DiagonalGaussian, ImportanceTerms
 from mae_bench.foundation.errors import MaeBenchError
+from mae_bench.foundation.seeding import seed_everything
 
 IMAGES_PER_BATCH = 500
 """Images in one call of `posterior` or `encode`; fixed, since a batch's size may move the last bits of an answer."""
 
+_TERMS = ("log_likelihood", "log_prior", "log_posterior")
+
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """torch's global random state of the CPU and of `device`, set from `seed` inside and put back after."""
+    """The global random states of torch (the CPU's and that of `device`), numpy and Python: set from `seed` inside and
+    put back after."""
+    python, array = random.getstate(), np.random.get_state(legacy=False)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
+        seed_everything(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(array)
 
 
 @torch.no_grad()
@@ -35,8 +45,12 @@ def ask_importance_terms(adapter: Adapter, x: Tensor, samples: int) -> Importanc
     call, shape = f"importance_terms(x, {samples})", (len(x), samples)
     if not isinstance(terms, ImportanceTerms):
         raise MaeBenchError(_fault(adapter, call, type(terms).__name__, "an ImportanceTerms"))
-    names = ("log_likelihood", "log_prior", "log_posterior")
-    return ImportanceTerms(*(_checked(adapter, call, name, getattr(terms, name), shape).double() for name in names))
+    return ImportanceTerms(*(_checked(adapter, call, name, getattr(terms, name), shape).double() for name in _TERMS))
+
+
+def first_not_finite(terms: ImportanceTerms) -> str:
+    """The first of the terms that has a value which is not finite; of finite ones, the weights that they make."""
+    return next((name for name in _TERMS if not getattr(terms, name).isfinite().all()), "log_weights")
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ from mae_bench.foundation.errors import MaeBenchError
 from mae_bench.foundation.seeding import derive_seed, numpy_generator
 from mae_bench.metrics.answers import ask_importance_terms, seeded
 from mae_bench.metrics.catalogue import metrics_of
-from mae_bench.metrics.outcome import DensityOutcome, Measurement
+from mae_bench.metrics.outcome import DensityOutcome, Measurement, computed, without_value
 from mae_bench.metrics.settings import DensitySettings, sample_levels
 
 PerImage = NDArray[np.float64]
@@ -160,9 +160,7 @@ def combine_shards(shards: Sequence[ShardScores], dimensions: int) -> DensityOut
     n = len(nll[1])
     if faulty := n - int(np.isfinite(nll[1]).sum()):
         reason = f"{faulty} of {n} images have a log-weight that is not finite"
-        return DensityOutcome(
-            [Measurement(name, None, None, n, reason=reason) for name in metrics_of("density")], {}, {}
-        )
+        return DensityOutcome(without_value(metrics_of("density"), n, reason), {}, {})
     per_image = {
         "nll": nll[max(nll)],
         "bits_per_dim": nll[max(nll)] / (dimensions * log(2)),
@@ -171,7 +169,10 @@ def combine_shards(shards: Sequence[ShardScores], dimensions: int) -> DensityOut
         "kl": np.concatenate([shard.kl for shard in shards]),
         "effective_sample_size": np.concatenate([shard.effective_sample_size for shard in shards]),
     }
-    measurements = [Measurement.over_images(name, per_image[name]) for name in metrics_of("density")]
+    names = metrics_of("density")
+    measurements = computed(names, n, lambda: [Measurement.over_images(name, per_image[name]) for name in names])
+    if measurements[0].value is None:
+        return DensityOutcome(measurements, {}, {})
     return DensityOutcome(measurements, {}, {k: float(values.mean()) for k, values in nll.items()})
 
 

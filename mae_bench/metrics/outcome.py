@@ -1,8 +1,12 @@
 """What an evaluation gives: measured values, and reasons for those that are absent. Does not import torch."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
 from typing import TYPE_CHECKING
+
+from mae_bench.foundation.errors import describe
+from mae_bench.foundation.text import quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,3 +57,32 @@ class DensityOutcome(Outcome):
 
     nll_by_samples: dict[int, float]
     """The NLL estimated from k samples, nats, for k = 1, 4, 16, ...; empty if it is not finite."""
+
+
+def without_value(names: Iterable[str], n: int, reason: str) -> list[Measurement]:
+    """Measurements over `n` images that have a reason in place of a value."""
+    return [Measurement(name, None, None, n, reason=reason) for name in names]
+
+
+def computed(names: Iterable[str], n: int, measure: Callable[[], list[Measurement]]) -> list[Measurement]:
+    """What `measure` gives for `names`; without a value if it raises, or if one of its numbers is not finite.
+
+    measure: computes from answers that the model has given already, so that whatever it raises is about their numbers.
+    A lack of memory and other faults of the machine are raised, since the job may succeed elsewhere.
+    """
+    names = list(names)
+    try:
+        measurements = measure()
+    except Exception as error:
+        if _is_of_the_machine(error):
+            raise
+        return without_value(names, n, f"it cannot be computed from the model's answers: {quoted(describe(error))}")
+    for one in measurements:
+        if not all(isfinite(number) for number in (one.value, one.stderr, *one.draws) if number is not None):
+            return without_value(names, n, f"{one.name} or its standard error is too large for a float64")
+    return measurements
+
+
+def _is_of_the_machine(error: Exception) -> bool:
+    words = str(error).lower()  # torch says that memory is lacking by a RuntimeError
+    return isinstance(error, MemoryError | OSError) or "allocate memory" in words or "out of memory" in words

@@ -11,7 +11,7 @@ from mae_bench.adapter import Adapter, Images, NotSupported
 from mae_bench.foundation.errors import MaeBenchError
 from mae_bench.metrics.answers import IMAGES_PER_BATCH, ask_posterior
 from mae_bench.metrics.catalogue import metrics_of
-from mae_bench.metrics.outcome import Measurement, Outcome
+from mae_bench.metrics.outcome import Measurement, Outcome, computed, without_value
 from mae_bench.metrics.settings import PosteriorSettings
 
 _SMALLEST_VARIANCE = 1e-24
@@ -82,7 +82,10 @@ def evaluate_posterior(adapter: Adapter, test: Images, settings: PosteriorSettin
         return Outcome([], dict.fromkeys(metrics_of("posterior"), str(error)))
     mean = torch.cat([answer.mean for answer in answers])
     log_variance = torch.cat([answer.log_variance for answer in answers])
-    return Outcome(_measurements(mean, log_variance, settings.active_unit_variance), {})
+    names = metrics_of("posterior")
+    return Outcome(
+        computed(names, len(mean), lambda: _measurements(mean, log_variance, settings.active_unit_variance)), {}
+    )
 
 
 def _measurements(mean: Tensor, log_variance: Tensor, active_unit_variance: float) -> list[Measurement]:
@@ -94,7 +97,7 @@ def _measurements(mean: Tensor, log_variance: Tensor, active_unit_variance: floa
     elif not divergences.isfinite().all():
         reason = "the divergence of two posteriors is too large for a float64"
     if reason:
-        return [Measurement(name, None, None, n, reason=reason) for name in metrics_of("posterior")]
+        return without_value(metrics_of("posterior"), n, reason)
     pairs = _pairs(divergences)
     errors = jackknife_errors(divergences) if n > 2 else (None, None)
     active_units = int((mean.var(0, correction=1) > active_unit_variance).sum())

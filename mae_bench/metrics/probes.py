@@ -10,6 +10,7 @@ there are.
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Protocol
 
@@ -26,7 +27,7 @@ from torch import Tensor
 from mae_bench.adapter import Adapter, Images, NotSupported, Progress
 from mae_bench.foundation.seeding import derive_seed, numpy_generator
 from mae_bench.metrics.answers import IMAGES_PER_BATCH, ask_representation, seeded
-from mae_bench.metrics.outcome import Measurement, Outcome
+from mae_bench.metrics.outcome import Measurement, Outcome, computed, without_value
 from mae_bench.metrics.settings import KERNELS, Kernel, LabelCount, ProbeSettings
 
 MOST_CHOLESKY_WEIGHTS = 1000
@@ -65,8 +66,9 @@ def evaluate_probes(
     """K-Means, KNN, logistic regression and SVMs on the representations of all training and test images.
 
     A model without `encode` has no probe and a reason for each; one with a representation that is not finite has
-    probes without a value; a probe that needs more training images than there are, or fewer dimensions, is absent with
-    that reason. MaeBenchError if `encode` answers in a wrong shape.
+    probes without a value, and so has a probe whose computation fails, as by distances that are too large; a probe that
+    needs more training images than there are, or fewer dimensions, is absent with that reason. MaeBenchError if
+    `encode` answers in a wrong shape.
     """
     names = list(settings.expected(len(data.test)))
     batches = sum(-(-len(images) // IMAGES_PER_BATCH) for images in (data.train, data.test))
@@ -82,28 +84,33 @@ def evaluate_probes(
         test = _encode(adapter, data.test, derive_seed(task_seed, "encode", "test"), step_done)
     except NotSupported as error:
         return Outcome([], dict.fromkeys(names, str(error)))
-    n = len(train) + len(test)
-    if faulty := n - sum(int(np.isfinite(split).all(axis=1).sum()) for split in (train, test)):
-        reason = f"{faulty} of {n} images have a representation that is not finite"
-        return Outcome([Measurement(name, None, None, len(test), reason=reason) for name in names], {})
+    encoded = len(train) + len(test)
+    if faulty := encoded - sum(int(np.isfinite(split).all(axis=1).sum()) for split in (train, test)):
+        reason = f"{faulty} of {encoded} images have a representation that is not finite"
+        return Outcome(without_value(names, len(test), reason), {})
     splits = _Splits(train, data.train_labels, test, data.test_labels)
+    n = len(test)
     measurements: list[Measurement] = []
     for clusters in settings.kmeans_clusters:
         fitted = len(train) if settings.kmeans_images == "all" else settings.kmeans_images
         if max(clusters, fitted) <= len(train):
-            measurements += _kmeans(splits, clusters, settings, task_seed)
+            pair = [f"kmeans_{clusters}", f"kmeans_{clusters}_majority"]
+            measurements += computed(pair, n, partial(_kmeans, splits, clusters, settings, task_seed))
         step_done(f"K-Means {clusters}")
     for labels in settings.label_counts:
         if labels == "all" or labels <= len(train):
             runs = _labelled(len(train), labels, settings.label_draws, task_seed)
-            measurements += [_knn(splits, labels, runs, settings), _linear(splits, labels, runs, settings)]
+            measurements += computed([f"knn_{labels}"], n, partial(_knn, splits, labels, runs, settings))
+            measurements += computed([f"linear_{labels}"], n, partial(_linear, splits, labels, runs, settings))
         step_done(f"{labels} labels")
     too_wide = train.shape[1] > settings.svm_all_dimensions
     for labels in settings.svm_label_counts:
         possible = not too_wide if labels == "all" else labels <= len(train)
         if possible:
             runs = _labelled(len(train), labels, settings.label_draws, task_seed)
-            measurements += [_svm(splits, kernel, labels, runs, settings) for kernel in KERNELS]
+            for kernel in KERNELS:
+                probe = partial(_svm, splits, kernel, labels, runs, settings)
+                measurements += computed([f"svm_{kernel}_{labels}"], n, probe)
         step_done(f"SVM, {labels} labels")
     measured = {measurement.name for measurement in measurements}
     absent = dict.fromkeys(
@@ -124,7 +131,10 @@ def draw_labelled(task_seed: int, draw: int, labels: int, available: int) -> Ind
 
 
 def fit_kmeans(representations: Representations, clusters: int, starts: int, random_state: int) -> KMeans:
-    """K-Means++ with `starts` starts, the best kept. Fewer distinct points than clusters leave some of them empty."""
+    """K-Means++ with `starts` starts, the best kept. Fewer distinct points than clusters leave some of them empty.
+
+    FloatingPointError if the sum of the squared distances is not finite.
+    """
     kmeans = KMeans(
         clusters,
         init="k-means++",
@@ -136,7 +146,10 @@ def fit_kmeans(representations: Representations, clusters: int, starts: int, ran
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # only says that points coincide, as in a collapsed model
-        return kmeans.fit(representations)
+        fitted = kmeans.fit(representations)
+    if not np.isfinite(fitted.inertia_):
+        raise FloatingPointError("squared distances are too large for a float32")  # where any clusters are as good
+    return fitted
 
 
 def cluster_labels(kmeans: KMeans, representations: Representations, labels: Labels) -> tuple[Labels, Labels]:
@@ -244,24 +257,24 @@ def _labelled(available: int, labels: LabelCount, draws: int, task_seed: int) ->
     return [draw_labelled(task_seed, draw, labels, available) for draw in range(draws)]
 
 
-def _knn(splits: _Splits, labels: LabelCount, runs: list[Indices], settings: ProbeSettings) -> Measurement:
+def _knn(splits: _Splits, labels: LabelCount, runs: list[Indices], settings: ProbeSettings) -> list[Measurement]:
     correct = []
     for images in runs:
         knn = fit_knn(splits.train[images], splits.train_labels[images], settings.knn_neighbours)
         correct.append(knn.predict(splits.test) == splits.test_labels)
-    return _accuracy(f"knn_{labels}", correct)
+    return [_accuracy(f"knn_{labels}", correct)]
 
 
-def _linear(splits: _Splits, labels: LabelCount, runs: list[Indices], settings: ProbeSettings) -> Measurement:
+def _linear(splits: _Splits, labels: LabelCount, runs: list[Indices], settings: ProbeSettings) -> list[Measurement]:
     def fit(representations: Representations, seen: Labels) -> tuple[_Classifier, bool]:
         return fit_logistic(representations, seen, settings.logistic_c, settings.logistic_max_iterations)
 
-    return _fitted(f"linear_{labels}", splits, runs, fit, settings.logistic_max_iterations)
+    return [_fitted(f"linear_{labels}", splits, runs, fit, settings.logistic_max_iterations)]
 
 
 def _svm(
     splits: _Splits, kernel: Kernel, labels: LabelCount, runs: list[Indices], settings: ProbeSettings
-) -> Measurement:
+) -> list[Measurement]:
     gamma = settings.svm_gamma_times_dimensions / splits.train.shape[1]
 
     def fit(representations: Representations, seen: Labels) -> tuple[_Classifier, bool]:
@@ -269,7 +282,7 @@ def _svm(
             representations, seen, kernel, c=settings.svm_c, gamma=gamma, max_iterations=settings.svm_max_iterations
         )
 
-    return _fitted(f"svm_{kernel}_{labels}", splits, runs, fit, settings.svm_max_iterations)
+    return [_fitted(f"svm_{kernel}_{labels}", splits, runs, fit, settings.svm_max_iterations)]
 
 
 def _fitted(

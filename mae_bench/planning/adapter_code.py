@@ -3,7 +3,6 @@
 import hashlib
 import importlib.util
 import inspect
-import os
 import re
 import sys
 from importlib.metadata import EntryPoint
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mae_bench.foundation.errors import UsageError, describe, line_in
 from mae_bench.foundation.process import kept_apart
-from mae_bench.foundation.source import read_source
+from mae_bench.foundation.source import absolute, read_source
 from mae_bench.planning.surroundings import Surroundings, surroundings_of_file
 
 if TYPE_CHECKING:
@@ -69,20 +68,11 @@ def surroundings_of(adapter_class: "type[Adapter]") -> Surroundings:
     return _surroundings.setdefault(adapter_class, Surroundings())
 
 
-def absolute(path: str | Path) -> Path:
-    """The path with its `~` expanded and its folder resolved; a link keeps its own name.
-
-    In the hub's cache `my_vae.py` is a link to a file that is named by its hash.
-    """
-    expanded = Path(os.path.expanduser(path))  # noqa: PTH111 (Path's own raises if there is no such user)
-    return expanded.parent.resolve() / expanded.name
-
-
 def code_hash(adapter_class: "type[Adapter]") -> str:
     """SHA-256 of the text of the file that defines the class; UsageError if there is no such file."""
     try:
         return _sha256(read_source(Path(inspect.getsourcefile(adapter_class) or "")))
-    except (OSError, TypeError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise UsageError(
             f"model {adapter_class.__name__} has no file whose text could be hashed; put it into a .py file."
         ) from error
@@ -125,7 +115,7 @@ def _load_file(path: Path, expected_hash: str | None) -> ModuleType:
         with _surroundings[name].entered(importing=True):
             exec(compile(text, str(path), "exec"), vars(module))
     except BaseException as error:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         if not isinstance(error, Exception):
             raise
         line = line_in(error, path)

@@ -1,4 +1,6 @@
-"""How models are written on the command line: `mae`, `mae[eta=2.0]`, `mae[eta=[0.5,1.0]]`. Does not import torch."""
+"""How models and tasks are written on the command line: `mae`, `mae[eta=2.0]`, `mae[eta=[0.5,1.0]]`, `path/to/file.py`;
+in double quotes, `"my,models/a[1].py"[beta=2]`, a path that has a comma, a bracket or a quote. Does not import torch.
+"""
 
 import json
 import re
@@ -15,7 +17,11 @@ MODEL_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
 """What a model may be called: the name is part of its records and of a path in the store."""
 _OPENING, _CLOSING = "[{", "]}"
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|["\[\]{},]', re.DOTALL)
-"""A whole JSON string, or one character that matters outside strings."""
+"""A whole string in double quotes, or one character that matters outside strings."""
+_QUOTED = re.compile(r'"(?P<text>(?:\\.|[^"\\])*)"', re.DOTALL)
+IN_QUOTES = "in double quotes if it has a comma or a bracket"
+"""How to write a path that would otherwise be parted, for messages."""
+_EXAMPLES = f"""write for example mae[eta=2.0] or, a path {IN_QUOTES}, "my,models/a.py"[beta=2]"""
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class WrittenModel:
 
 
 def split_names(text: str) -> list[str]:
-    """The items of a comma-separated list; commas inside brackets or double quotes do not separate.
+    """The items of a comma-separated list as they are written; commas inside brackets or double quotes do not separate.
 
     UsageError if a bracket or a quote is left open, or an item is empty.
     """
@@ -48,7 +54,12 @@ def split_names(text: str) -> list[str]:
 
 
 def _unpaired(text: str) -> UsageError:
-    return UsageError(f"{text!r} has an unmatched bracket or quote; write for example mae[eta=2.0].")
+    return UsageError(f"{text!r} has an unmatched bracket or quote; {_EXAMPLES}.")
+
+
+def parse_tasks(text: str) -> list[str]:
+    """The names and paths of a comma-separated list of tasks, without the quotes round them."""
+    return ["".join(_unquoted_start(item)) for item in split_names(text)]
 
 
 def parse_models(text: str) -> list[WrittenModel]:
@@ -57,16 +68,18 @@ def parse_models(text: str) -> list[WrittenModel]:
 
 
 def _parse_model(item: str) -> list[WrittenModel]:
-    base, bracket, inside = item.partition("[")
-    if not bracket:
+    quoted, rest = _unquoted_start(item)
+    name, bracket, inside = rest.partition("[")
+    base = quoted + name
+    if base and not bracket:
         return [WrittenModel(base, {})]
     if not base or not inside.endswith("]"):
-        raise UsageError(f"{item!r} is not a model; write a name and then its parameters, as in mae[eta=2.0].")
+        raise UsageError(f"{item!r} is not a model, which is a name and then its parameters; {_EXAMPLES}.")
     grid: dict[str, list[Any]] = {}
     for assignment in split_names(inside[:-1]) if inside[:-1].strip() else []:
         name, equals, value = (part.strip() for part in assignment.partition("="))
         if not (name.isidentifier() and equals and value):
-            raise UsageError(f"{assignment!r} in {item!r} is not name=value; write for example mae[eta=2.0].")
+            raise UsageError(f"{assignment!r} in {item!r} is not name=value; {_EXAMPLES}.")
         if name in grid:
             raise UsageError(f"{item!r} gives {name} twice; give a list, {name}=[...], to run several values.")
         parsed = _parse_value(value)
@@ -77,6 +90,15 @@ def _parse_model(item: str) -> list[WrittenModel]:
             )
         _refuse_non_finite(item, name, grid[name])
     return [WrittenModel(base, dict(zip(grid, point, strict=True))) for point in product(*grid.values())]
+
+
+def _unquoted_start(item: str) -> tuple[str, str]:
+    """What the quotes at the beginning of `item` hold, and what follows them; "" and `item` if it begins otherwise.
+
+    Within them, a backslash stands before a quote or a backslash that is meant, and for itself before anything else.
+    """
+    quoted = _QUOTED.match(item)
+    return (re.sub(r'\\(["\\])', r"\1", quoted["text"]), item[quoted.end() :]) if quoted else ("", item)
 
 
 def _parse_value(text: str) -> Any:

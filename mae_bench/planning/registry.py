@@ -5,21 +5,35 @@ path of a TOML file, or a function without arguments that returns it). Nothing i
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mae_bench.foundation.content import content_folder
-from mae_bench.foundation.errors import UsageError, describe
-from mae_bench.planning.adapter_code import FILE, code_hash, load_class, load_object
-from mae_bench.planning.names import MODEL_NAME, did_you_mean, parse_models, split_names
+from mae_bench.foundation.errors import MaeBenchError, UsageError, describe
+from mae_bench.foundation.paths import visible
+from mae_bench.foundation.process import kept_apart, use_own_settings
+from mae_bench.foundation.source import absolute
+from mae_bench.planning.adapter_code import (
+    FILE,
+    code_hash,
+    load_class,
+    load_object,
+    source_file,
+    surroundings_of,
+)
+from mae_bench.planning.names import IN_QUOTES, MODEL_NAME, did_you_mean, parse_models, parse_tasks
 from mae_bench.planning.parameters import default_parameters, resolve_parameters
 from mae_bench.planning.plan import ModelReference
 from mae_bench.planning.task import Task, load_task
 
 if TYPE_CHECKING:
     from mae_bench.adapter import Adapter, DataSpec
+
+Parameters = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -66,9 +80,11 @@ def resolve_models(text: str) -> list[ModelReference]:
     references: dict[str, ModelReference] = {}
     hashes: dict[str, str] = {}
     for written in parse_models(text):
+        if match := FILE.fullmatch(written.base):
+            _check_existence(absolute(match["path"]), "model")
         name, code, adapter_class = _find_model(written.base)
         _check_name(name)
-        params = resolve_parameters(name, adapter_class, written.params)
+        params = _with_surroundings(adapter_class, partial(resolve_parameters, name, adapter_class, written.params))
         reference = ModelReference(name, code, tuple(sorted(params.items())), code_hash(adapter_class))
         if hashes.setdefault(name, reference.code_hash) != reference.code_hash:
             raise UsageError(f"two different models are called {name}; rename one, so that boards tell them apart.")
@@ -82,8 +98,12 @@ def resolve_tasks(text: str) -> list[Task]:
     UsageError for a wrong name, a faulty file, or two different tasks of the same name.
     """
     tasks: dict[str, Task] = {}
-    for name in split_names(text):
-        task = load_task(Path(name)) if name.endswith(".toml") else _load_task(_find_offer(name, "task"))
+    for name in parse_tasks(text):
+        if name.endswith(".toml"):
+            _check_existence(absolute(name), "task")
+            task = load_task(absolute(name))
+        else:
+            task = _load_task(_find_offer(name, "task"))
         if tasks.setdefault(task.name, task) != task:
             raise UsageError(f"two different tasks are called {task.name}; rename one, so that boards tell them apart.")
     return list(tasks.values())
@@ -98,9 +118,12 @@ def known_tasks() -> list[Task]:
     return list(tasks.values())
 
 
-def load_adapter_class(code: str) -> "type[Adapter]":
-    """The class of a `ModelReference.code`, or of any model written without brackets; UsageError if there is none."""
-    return _find_model(code)[2]
+def load_adapter_class(code: str, expected_hash: str | None = None) -> "type[Adapter]":
+    """The class of a `ModelReference.code`, or of any model written without brackets; UsageError if there is none.
+
+    expected_hash: as `load_class` takes it.
+    """
+    return _find_model(code, expected_hash)[2]
 
 
 def find_named_model(name: str) -> tuple[str, str]:
@@ -113,20 +136,26 @@ def find_named_model(name: str) -> tuple[str, str]:
 
 
 def build_adapter(reference: ModelReference, data: "DataSpec", preset: str) -> "Adapter":
-    """Construct the model; UsageError names the model and the error of its constructor."""
-    adapter_class = load_adapter_class(reference.code)
+    """Construct the model, of the code that `reference` was made with; UsageError names it and its constructor's error.
+
+    What the constructor set for the whole process is set back to the harness's own values.
+    """
+    adapter_class = load_adapter_class(reference.code, reference.code_hash)
     try:
-        return adapter_class(data, preset, **dict(reference.params))
+        with surroundings_of(adapter_class).entered():
+            return adapter_class(data, preset, **dict(reference.params))
     except Exception as error:
         raise UsageError(
             f"model {reference.label} cannot be built for preset {preset} and images of shape {data.shape} "
-            f"({describe(error)}); give other parameters or correct the model."
+            f"({describe(error, source_file(adapter_class))}); give other parameters or correct the model."
         ) from error
+    finally:
+        use_own_settings()
 
 
 def check_code(reference: ModelReference) -> None:
     """UsageError if the model's code, and with it the job's key, has changed since `reference` was made."""
-    if code_hash(load_adapter_class(reference.code)) != reference.code_hash:
+    if code_hash(load_adapter_class(reference.code, reference.code_hash)) != reference.code_hash:
         raise UsageError(
             f"the code of model {reference.name} is not the one that the run was planned with; install the same one "
             "everywhere or, after a change, give the command again."
@@ -151,10 +180,16 @@ def _check_name(name: str) -> None:
         )
 
 
+def _check_existence(path: Path, kind: "_Kind") -> None:
+    """UsageError if there is no such file, perhaps since its path was parted at a comma."""
+    if not path.exists():
+        raise UsageError(f"{kind} file {path.name} cannot be read (there is no {path}); correct its path, {IN_QUOTES}.")
+
+
 def _list_model(offer: Offer) -> ModelListing:
     try:
         adapter_class = load_class(_code_of(offer))
-        params = default_parameters(offer.name, adapter_class)
+        params = _with_surroundings(adapter_class, partial(default_parameters, offer.name, adapter_class))
     except UsageError as error:
         return ModelListing(offer, "", {}, str(error))
     paragraph = (adapter_class.__doc__ or "").strip().partition("\n\n")[0]
@@ -174,7 +209,7 @@ _CONTENT: dict[_Kind, tuple[str, str]] = {"model": ("baselines", ".py"), "task":
 
 def _offers(kind: _Kind) -> list[Offer]:
     folder, suffix = _CONTENT[kind]
-    built_in = [Offer(path.stem, "built in", file=path) for path in content_folder(folder).glob(f"*{suffix}")]
+    built_in = [Offer(path.stem, "built in", file=path) for path in visible(content_folder(folder), f"*{suffix}")]
     installed = {
         Offer(point.name, f"entry point of {point.dist.name if point.dist else 'a package'}", target=point.value)
         for point in entry_points(group=f"mae_bench.{kind}s")
@@ -192,7 +227,8 @@ def _find_offer(name: str, kind: _Kind) -> Offer:
     found = [offer for offer in offers if offer.name == name]
     if not found:
         nearest = did_you_mean(name, {offer.name for offer in offers}, f"{kind}s")
-        raise UsageError(f"there is no {kind} {name!r}{nearest} The path of a {_CONTENT[kind][1]} file works too.")
+        path = f"The path of a {_CONTENT[kind][1]} file works too, {IN_QUOTES}."
+        raise UsageError(f"there is no {kind} {name!r}{nearest} {path}")
     if len(found) > 1:
         places = " and ".join(offer.place for offer in found)
         remedy = "write module:Class for the one you mean" if kind == "model" else "write the path of its file"
@@ -200,17 +236,34 @@ def _find_offer(name: str, kind: _Kind) -> Offer:
     return found[0]
 
 
-def _find_model(base: str) -> "tuple[str, str, type[Adapter]]":
+def _find_model(base: str, expected_hash: str | None = None) -> "tuple[str, str, type[Adapter]]":
     """A model's name, its `ModelReference.code` and its class; a model from a file or a module has its class's name."""
     if match := FILE.fullmatch(base):
-        path = str(Path(match["path"]).expanduser().resolve())
-        adapter_class = load_class(f"{path}:{match['name']}" if match["name"] else path)
+        path = str(absolute(match["path"]))
+        adapter_class = load_class(f"{path}:{match['name']}" if match["name"] else path, expected_hash)
         return adapter_class.__name__, f"{path}:{adapter_class.__name__}", adapter_class
     if ":" in base:
         adapter_class = load_class(base)
         return adapter_class.__name__, base, adapter_class
     offer = _find_offer(base, "model")
-    return offer.name, offer.target or offer.name, load_class(_code_of(offer))
+    return offer.name, offer.target or offer.name, load_class(_code_of(offer), expected_hash)
+
+
+def _with_surroundings(adapter_class: "type[Adapter]", read: Callable[[], Parameters]) -> Parameters:
+    """What `read` says of the parameters of the constructor, whose types and defaults may be code of the model's own.
+
+    UsageError if that code raises anything.
+    """
+    try:
+        with surroundings_of(adapter_class).entered():
+            return read()
+    except MaeBenchError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"the parameters of {adapter_class.__name__} cannot be read from its constructor "
+            f"({describe(error, source_file(adapter_class))}); correct their types and defaults."
+        ) from error
 
 
 def _code_of(offer: Offer) -> str:
@@ -222,7 +275,8 @@ def _load_task(offer: Offer) -> Task:
         return load_task(offer.file)
     loaded = load_object(offer.target, "task")
     try:
-        path = Path(loaded() if callable(loaded) else loaded)
+        with kept_apart():
+            path = Path(loaded() if callable(loaded) else loaded)
     except Exception as error:
         raise UsageError(
             f"task {offer.name!r}, {offer.origin}, does not give the path of a TOML file ({describe(error)}); "

@@ -12,7 +12,9 @@ from pydantic import Field, model_validator
 
 from mae_bench.foundation.content import content_folder
 from mae_bench.foundation.errors import UsageError
+from mae_bench.foundation.paths import visible
 from mae_bench.foundation.settings import Settings, read_toml, validated
+from mae_bench.foundation.source import absolute
 from mae_bench.metrics.catalogue import MetricName
 from mae_bench.planning.names import did_you_mean
 from mae_bench.planning.plan import Job, ModelReference, plan
@@ -86,7 +88,7 @@ class SuiteListing:
 def load_suite(name: str) -> Suite:
     """The built-in suite of that name, or the one in a TOML file. UsageError names the first fault."""
     if name.endswith(".toml"):
-        return _read_suite(Path(name))
+        return _read_suite(absolute(name))
     built_in = _built_in()
     if name not in built_in:
         nearest = did_you_mean(name, built_in, "suites")
@@ -140,7 +142,7 @@ def _resolve_row(row: TableRow, task: Task) -> ResolvedRow:
 
 
 def _built_in() -> dict[str, Path]:
-    return {path.stem: path for path in sorted((content_folder("tasks") / "suites").glob("*.toml"))}
+    return {path.stem: path for path in visible(content_folder("tasks") / "suites", "*.toml")}
 
 
 def _read_suite(path: Path) -> Suite:

@@ -9,6 +9,7 @@ import importlib
 import importlib.machinery
 import os
 import sys
+import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from types import FunctionType, ModuleType
 
-from mae_bench.foundation.process import kept_apart
+from mae_bench.foundation.process import escapes_caught, kept_apart
 
 Modules = dict[str, ModuleType]
 """Name in Python's table -> module."""
@@ -35,17 +36,19 @@ class Surroundings:
     """The variables of the environment that it then set; None for one that it removed."""
     modules: Modules = field(default_factory=dict)
     """Those that came from its own places, and others that hold parts of them."""
-    _entered: bool = False
+    in_place: bool = False
+    """Whether the code may run now."""
 
     @contextmanager
     def entered(self, *, importing: bool = False) -> Iterator[None]:
         """Code of the model may run within it: what it finds around it is in place, and the process is `kept_apart`.
 
         importing: what the code does to the path and to the environment is part of its surroundings from then on.
-        Entered again within itself, it does nothing.
+        Entered again within itself, it only has `escapes_caught`.
         """
-        if self._entered:
-            yield
+        if self.in_place:
+            with escapes_caught():
+                yield
             return
         with kept_apart():
             path = list(sys.path)
@@ -56,13 +59,13 @@ class Surroundings:
             importlib.invalidate_caches()  # a file may be newer than what Python remembers of its folder
             displaced = self._take_over()
             known = dict(sys.modules)
-            self._entered = True
+            self.in_place = True
             try:
                 yield
                 if importing:
                     self._remember(path, variables)
             finally:
-                self._entered = False
+                self.in_place = False
                 self._withdraw(known, path)
                 sys.modules.update(displaced)
 
@@ -93,6 +96,7 @@ class Surroundings:
         new = {name: module for name, module in sys.modules.items() if known.get(name) is not module}
         places = {os.path.realpath(entry) for entry in {*self.before, *self.after, *sys.path}}
         places -= {os.path.realpath(entry) for entry in path}  # from there everybody imports
+        places = {place for place in places if place in self.before or not _is_installed(place)}
         known_roots = {_root(name) for name in known if name not in self.modules}
         roots = {
             root for name in new if (root := _root(name)) not in known_roots and _place(sys.modules.get(root)) in places
@@ -127,6 +131,12 @@ _files: set[Path] = set()
 def _first_modules() -> frozenset[str]:
     """What was imported before the first model, and what belongs to Python: no file in a model's folder hides it."""
     return frozenset(_root(name) for name in sys.modules) | sys.stdlib_module_names
+
+
+def _is_installed(place: str) -> bool:
+    """Whether a folder is a part of what is installed, as one that a package puts on the path for its own use."""
+    folders = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+    return any(Path(place).is_relative_to(os.path.realpath(folder)) for folder in folders)
 
 
 def _root(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ValidationError
 
 from mae_bench.foundation.errors import RecordError
+from mae_bench.foundation.paths import visible
 from mae_bench.foundation.untrusted import load_untrusted
 
 PROGRESS_FILE = "progress.json"
@@ -64,6 +65,6 @@ def read_progress(path: Path) -> JobProgress | None:
 
 def all_progress(root: Path) -> Iterator[JobProgress]:
     """The progress of every job under `root`."""
-    for path in sorted(root.rglob(PROGRESS_FILE)):
+    for path in visible(root, f"**/{PROGRESS_FILE}"):
         if progress := read_progress(path):
             yield progress

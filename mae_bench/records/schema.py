@@ -12,6 +12,8 @@ from mae_bench.planning.task import Name
 SCHEMA_VERSION = 1
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+LONGEST_DESCRIPTION = 200
+"""Characters of one text about the machine; processors and devices have names of less than a hundred."""
 
 
 class Section(BaseModel):
@@ -69,10 +71,15 @@ class TrainingSection(Section):
     epochs: int
     steps: int
     best_epoch: int | None
+    """The epoch whose weights were scored, that of the lowest validation -ELBO. None if the weights are those of the
+    moment at which training was cut short, which `reason` then says, or of a model's own `fit`."""
     parameters: int
     compiled: bool = False
     """Whether its steps were compiled by torch.compile."""
     curve: tuple[EpochRow, ...] = ()
+    own_settings: dict[str, Any] | None = None
+    """The settings of the default loop that the model's `fit` replaced, by name, and what it replaced them with. None
+    if it never called the loop, and in older records."""
 
 
 class TrainedSection(Section):
@@ -111,7 +118,8 @@ class Clocks(Section):
 
 
 class Environment(Section):
-    """The machine and the software, without path, user or host name."""
+    """The machine and the software, without path, user or host name: texts of up to `LONGEST_DESCRIPTION` characters,
+    all printable."""
 
     python: str
     torch: str
@@ -122,6 +130,9 @@ class Environment(Section):
     threads: int
     git_commit: str | None
     git_dirty: bool | None
+    numpy: str | None = None
+    scikit_learn: str | None = None
+    """Like numpy, None in older records."""
 
 
 class Record(Section):

@@ -8,6 +8,7 @@ from typing import Any
 
 from mae_bench.foundation.atomic import write_atomically
 from mae_bench.foundation.errors import RecordError
+from mae_bench.foundation.paths import visible
 from mae_bench.foundation.text import quoted
 from mae_bench.foundation.untrusted import absurdity, load_untrusted
 from mae_bench.planning.plan import Job
@@ -39,15 +40,15 @@ def json_files(folder: Path) -> list[Path]:
     """Every JSON file anywhere under `folder` except verifications, sorted; empty if there is no such folder.
 
     Folders whose name looks like a key are left out: they are the working directories of jobs, where a model's own
-    `fit` may keep any JSON. Symbolic links to folders are not followed; those to files are listed, so that
-    `read_record` refuses them by name.
+    `fit` may keep any JSON; so are dot-files and dot-folders. Symbolic links to folders are not followed; those to
+    files are listed, so that `read_record` refuses them by name.
     """
-    return sorted(
+    return [
         path
-        for path in folder.rglob("*.json")
+        for path in visible(folder, "**/*.json")
         if not path.name.endswith(VERIFICATION_SUFFIX)
         and not any(_KEY.fullmatch(part) for part in path.relative_to(folder).parent.parts)
-    )
+    ]
 
 
 def _checked(name: str, content: Any) -> Record:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 from mae_bench.executors.display import RunDisplay
 from mae_bench.foundation.errors import RecordError
+from mae_bench.foundation.paths import visible
 from mae_bench.foundation.text import printable
 from mae_bench.planning.plan import Job
 from mae_bench.records.estimate import describe_duration
@@ -68,7 +69,7 @@ def job_rows(root: Path, now: float) -> list[JobRow]:
     for path in json_files(root):
         if path.name != PROGRESS_FILE and (row := _record_row(path)):
             rows[path.with_suffix("")] = row
-    for path in root.rglob(PROGRESS_FILE):
+    for path in visible(root, f"**/{PROGRESS_FILE}"):
         progress = read_progress(path)
         if progress and (progress.state == "running" or path.parent not in rows):
             rows[path.parent] = describe_progress(progress, now)

@@ -17,8 +17,8 @@ LEGEND = (
     "↓ lower is better, ↑ higher is better. Nats an image; accuracies in per cent. "
     f"Bold: the best and every row that Welch's test with Holm's correction ({100 * ALPHA:.0f} %) cannot separate from "
     "it; a row of one seed or without variance is not tested. Rows that break a law, are implausible, partial, not "
-    "comparable, trained elsewhere or reported are not ranked. Verified: a reviewer evaluated or trained every record of the row "
-    "again, and it agreed."
+    "comparable, trained elsewhere or reported are not ranked. Verified: a reviewer evaluated or trained every record "
+    "of the row again, and it agreed."
 )
 NO_BOARDS = "There is no record here and no reported row: measure a model with mae-bench run."
 

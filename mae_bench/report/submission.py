@@ -9,6 +9,7 @@ from typing import TextIO
 from mae_bench.boards.aggregate import Board, boards
 from mae_bench.foundation.atomic import write_atomically
 from mae_bench.foundation.content import content_folder
+from mae_bench.foundation.paths import visible
 from mae_bench.planning.adapter_code import code_hash_of_file
 from mae_bench.planning.task import Task
 from mae_bench.records.schema import Record
@@ -138,7 +139,7 @@ def _next_steps(copied: Mapping[Path, Record], board: Path) -> list[str]:
     title = "Submit " + ", ".join(" ".join(run) for run in runs)
     branch = "-".join(("submit", *runs[0]))
     folders = sorted({str(path.parent) for path in copied})
-    built_in = {code_hash_of_file(path) for path in content_folder("baselines").glob("*.py")}
+    built_in = {code_hash_of_file(path) for path in visible(content_folder("baselines"), "*.py")}
     foreign = sorted({record.model.name for record in records if record.hashes.adapter_source not in built_in})
     code = [
         f"The code of {', '.join(foreign)} is not built in. Reviewers need the very file that was run: put it into",

@@ -1,5 +1,6 @@
 """The static check of records: may they be on a board? It only reads JSON and never imports submitted code."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from mae_bench import ENGINE_VERSION
 from mae_bench.foundation.canonical import sha256_of
 from mae_bench.foundation.errors import RecordError
+from mae_bench.foundation.paths import visible
 from mae_bench.foundation.text import printable, quoted
 from mae_bench.planning.plan import PRECISION, Job, ModelReference, other_images
 from mae_bench.planning.task import Task
@@ -38,10 +40,10 @@ def check_records(paths: Sequence[Path], tasks: Sequence[Task], board: Sequence[
 
     A record is good if `read_record` accepts it; its file is named after its key; its key, its protocol and its data
     are those that follow from the task in `tasks`, this engine and the record's own model; its numbers are possible
-    (`mae_bench.review.plausibility`); and no other record of its run is at `paths` or on `board`, which the records are
-    to join. A record on `board` with the same key is allowed, since it would be replaced, unless it is complete and the
-    new one is partial. A verification in a folder of `paths` must confirm the record beside it
-    (`mae_bench.review.verification`).
+    (`mae_bench.review.plausibility`); its bits are those of most records of its data, there and on `board`, which the
+    records are to join; and no other record of its run is at `paths` or on `board`. A record on `board` with the same
+    key is allowed, since it would be replaced, unless it is complete and the new one is partial. A verification in a
+    folder of `paths` must confirm the record beside it (`mae_bench.review.verification`).
     """
     by_name = {task.name: task for task in tasks}
     good: dict[Path, Record] = {}
@@ -55,6 +57,7 @@ def check_records(paths: Sequence[Path], tasks: Sequence[Task], board: Sequence[
             if not own:
                 good[file.resolve()] = record
     faults += _duplicates(good, board)
+    faults += _other_bits(good, board)
     verified: set[str] = set()
     for beside, fault in _judge_verifications(paths, good, by_name):
         if fault:
@@ -76,7 +79,7 @@ def _read(path: Path) -> tuple[dict[Path, Record], list[str]]:
     if path.is_dir():
         broken += [
             f"folder {link.name} is a symbolic link, which is not followed; put the folder itself in its place."
-            for link in sorted(path.rglob("*"))
+            for link in visible(path, "**/*")
             if link.is_symlink() and link.is_dir()
         ]
     for file in json_files(path) if path.is_dir() else [path]:
@@ -206,6 +209,30 @@ def _judge_verifications(
     for file in dict.fromkeys(file.parent.resolve() / file.name for file in files):
         record = beside.get(file)
         yield record, verification_fault(file, record, tasks.get(record.task.name) if record else None)
+
+
+def _other_bits(found: Mapping[Path, Record], board: Sequence[Record]) -> Iterator[str]:
+    """A sentence for each record with other bits than most of its task: the task's seed alone draws them from the data.
+
+    Whether those of most are right is seen by a rerun alone, since drawing them needs the data.
+    """
+    seen = {record.record_hash: record for record in (*board, *found.values())}
+    for which in ("validation_bits", "test_bits"):
+        of_data: dict[tuple[object, ...], Counter[str | None]] = {}
+        for record in seen.values():
+            of_data.setdefault(_drawn_from(record), Counter())[getattr(record.hashes, which)] += 1
+        for record in found.values():
+            bits, usual = getattr(record.hashes, which), of_data[_drawn_from(record)].most_common(1)[0][0]
+            if bits != usual:
+                yield (
+                    f"record {record.key}.json has other {which.replace('_', ' ')} than most records of task "
+                    f"{record.task.name}, {bits} instead of {usual}; run its job again."
+                )
+
+
+def _drawn_from(record: Record) -> tuple[object, ...]:
+    """What decides the bits of a record, beside the task's seed, which its version fixes."""
+    return record.task.name, record.task.version, record.hashes.data
 
 
 def _model(record: Record) -> ModelReference:

@@ -12,7 +12,7 @@ from mae_bench.foundation.errors import MaeBenchError, RecordError, describe
 from mae_bench.foundation.text import quoted
 from mae_bench.job.checkpoint import MODEL_FILE, load_checkpoint, save_checkpoint
 from mae_bench.job.execute import execute
-from mae_bench.job.threads import own_threads
+from mae_bench.job.isolation import isolated
 from mae_bench.job.trained import find_model, training_job
 from mae_bench.job.training_state import TrainingOutcome
 from mae_bench.planning.plan import Job
@@ -71,7 +71,7 @@ def rerun_record(
 
 
 def _execute(job: Job, record: Record, checkpoint: Path | None, device: str, progress: Progress) -> Record:
-    with tempfile.TemporaryDirectory() as folder, own_threads(record.environment.threads):
+    with tempfile.TemporaryDirectory() as folder, isolated(threads=record.environment.threads):
         working_directory = Path(folder)
         if checkpoint is not None:
             _copy_weights(checkpoint, record, working_directory / MODEL_FILE)

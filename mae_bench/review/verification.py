@@ -17,12 +17,14 @@ from pydantic import AfterValidator, model_validator
 from mae_bench.foundation.atomic import write_atomically
 from mae_bench.foundation.canonical import sha256_of
 from mae_bench.foundation.errors import RecordError
+from mae_bench.foundation.paths import visible
 from mae_bench.foundation.untrusted import load_untrusted
 from mae_bench.metrics.catalogue import MetricName
 from mae_bench.planning.task import Task
 from mae_bench.records.schema import Environment, Finite, Hash, Metric, Record, Section
 from mae_bench.records.sealed import check_seal
 from mae_bench.records.store import VERIFICATION_SUFFIX
+from mae_bench.review.machine import date_faults, environment_faults
 
 Date = Annotated[str, AfterValidator(lambda text: datetime.fromisoformat(text) and text)]
 """A time in UTC, ISO 8601."""
@@ -143,8 +145,8 @@ def verification_path(record_path: Path) -> Path:
 
 
 def verification_files(folder: Path) -> list[Path]:
-    """Every verification file anywhere under `folder`, sorted."""
-    return sorted(folder.rglob(f"*{VERIFICATION_SUFFIX}"))
+    """Every verification file anywhere under `folder`, sorted; not those in dot-folders."""
+    return visible(folder, f"**/*{VERIFICATION_SUFFIX}")
 
 
 def write_verification(record_path: Path, verification: Verification) -> Path:
@@ -188,7 +190,9 @@ def _difference(recorded: float | None, found: float | None) -> float | None:
 
 
 def _contradictions(verification: Verification, record: Record, tolerances: Mapping[str, float]) -> Iterator[str]:
-    """Where the file contradicts the record, or allows larger differences than the rule."""
+    """Where the file contradicts the record, allows larger differences than the rule, or names no machine or time."""
+    yield from environment_faults(verification.environment)
+    yield from date_faults(verification.created)
     if set(verification.compared) != set(record.metrics):
         yield "it does not have the same metrics"
         return

@@ -18,7 +18,8 @@ from typing import Any, Literal
 import torch
 
 from mae_bench.adapter import Adapter, Likelihood, NotSupported
-from mae_bench.foundation.errors import MaeBenchError, describe
+from mae_bench.foundation.errors import MaeBenchError
+from mae_bench.job.isolation import isolated
 from mae_bench.metrics.answers import seeded
 from mae_bench.planning.registry import load_adapter_class
 from mae_bench.testing.contract import answers, batches, construction, determinism, devices
@@ -92,7 +93,7 @@ def examine_adapter(
     """Yield one result for each of `RULES`, under each likelihood that the adapter answers for.
 
     A likelihood that it declares and whose images its constructor declines has the result of the rule construction
-    alone. torch's global random state stays as it was.
+    alone. What the adapter sets for the whole process, and the random state, is then as it was.
     """
     for subject in subjects_of(adapter_class, params, preset):
         yield from _examine(subject)
@@ -114,12 +115,14 @@ def _examine(subject: Subject) -> Iterator[RuleResult]:
 
 
 def _apply(rule: Rule, subject: Subject) -> RuleResult:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        with seeded(0, torch.device("cuda" if torch.cuda.is_available() else "cpu")):
+        with isolated(subject.adapter_class, device), seeded(0, device):
             return RuleResult(rule.name, "ok", rule.check(subject))
     except (NotApplicable, NotSupported) as reason:
         return RuleResult(rule.name, "not applicable", str(reason))
     except Broken as fault:
         return RuleResult(rule.name, "broken", str(fault))
     except Exception as error:
-        return RuleResult(rule.name, "broken", f"the check was cut short by {describe(error)}; correct the adapter")
+        cause = subject.describe(error)
+        return RuleResult(rule.name, "broken", f"the check was cut short by {cause}; correct the adapter")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mae_bench.adapter import Adapter, Loss, NotSupported
-from mae_bench.foundation.errors import MaeBenchError, UsageError, describe
+from mae_bench.foundation.errors import MaeBenchError, UsageError
 from mae_bench.foundation.untrusted import LONGEST_TEXT
 from mae_bench.job.likelihoods import LIKELIHOODS, declared_likelihoods
 from mae_bench.metrics.answers import ask_importance_terms, ask_posterior, ask_representation
@@ -51,7 +51,8 @@ def construction(subject: Subject) -> str:
         raise Broken(str(error)) from error
     except Exception as error:
         raise Broken(
-            f"{call} raised {describe(error)}; correct the constructor and start it with super().__init__(data, preset)"
+            f"{call} raised {subject.describe(error)}; correct the constructor and start it with "
+            "super().__init__(data, preset)"
         ) from error
     if "_parameters" not in vars(model):
         raise Broken(f"{call} never called super().__init__(data, preset); begin the constructor with it")
@@ -86,7 +87,7 @@ def _check_device(subject: Subject, device: torch.device) -> None:
             if device.type == "cpu":
                 continue  # not about devices: the rule answers reports it
             raise Broken(
-                f"{question} raised {describe(error)} on {device}; make tensors with device=x.device"
+                f"{question} raised {subject.describe(error)} on {device}; make tensors with device=x.device"
             ) from error
         for name, tensor in found.items():
             if tensor.device != device:
@@ -118,7 +119,7 @@ def answers(subject: Subject) -> str:
         except MaeBenchError as error:
             raise Broken(str(error)) from error
         except Exception as error:
-            raise Broken(f"{question} raised {describe(error)}; correct the adapter") from error
+            raise Broken(f"{question} raised {subject.describe(error)}; correct the adapter") from error
         supported.append(question)
     if not any(question.startswith(("importance_terms", "posterior", "encode")) for question in supported):
         raise Broken(

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from mae_bench.adapter import Adapter, Likelihood
-from mae_bench.foundation.errors import describe
 from mae_bench.metrics.answers import ask_importance_terms
 from mae_bench.testing.likelihood import NOISE, mean_and_error
 from mae_bench.testing.subject import Broken, NotApplicable, Subject
@@ -99,7 +98,9 @@ def _sum_over(images: ImageSet, subject: Subject) -> str:
         model = subject.build(images.shape)
         ask_importance_terms(model, images.draw()[0][:2], _SAMPLES)
     except Exception as fault:
-        raise NotApplicable(f"the model cannot be built and asked for {images.name}: {describe(fault)}") from fault
+        raise NotApplicable(
+            f"the model cannot be built and asked for {images.name}: {subject.describe(fault)}"
+        ) from fault
     _raise_elbo(model, images.draw)
     total, error, tail = _estimate(model, images.draw)
     if isnan(total):  # perhaps those steps led there

@@ -13,11 +13,13 @@ from torch import Tensor
 from mae_bench.adapter import Adapter, DataSpec, Likelihood, NotSupported
 from mae_bench.data.images import ByteImages, draw_bits
 from mae_bench.foundation.content import content_folder
-from mae_bench.foundation.errors import MaeBenchError
+from mae_bench.foundation.errors import MaeBenchError, describe
 from mae_bench.foundation.seeding import numpy_generator
+from mae_bench.job.isolation import isolated
 from mae_bench.job.likelihoods import LIKELIHOODS, declared_likelihoods, takes_note
 from mae_bench.job.training import TrainingContext
 from mae_bench.metrics.answers import seeded
+from mae_bench.planning.adapter_code import source_file
 from mae_bench.planning.parameters import resolve_parameters
 from mae_bench.planning.task import load_task
 
@@ -72,6 +74,10 @@ class Subject:
         """The class's name."""
         return self.adapter_class.__name__
 
+    def describe(self, error: BaseException) -> str:
+        """An unexpected exception in one line, with the line of the adapter's file if it took part."""
+        return describe(error, source_file(self.adapter_class))
+
     @cached_property
     def params(self) -> dict[str, Any]:
         """The parameters as a job gives them, defaults included; UsageError if one is wrong."""
@@ -92,8 +98,8 @@ class Subject:
         raise declined
 
     def construct(self, data: DataSpec, seed: int = 0) -> Adapter:
-        """A new model, constructed with torch's global random state seeded."""
-        with seeded(seed, _CPU):
+        """A new model, constructed with the global random states seeded."""
+        with isolated(self.adapter_class), seeded(seed, _CPU):
             return self.adapter_class(data, self.preset, **self.params)
 
     def build(self, shape: tuple[int, int, int] | None = None, seed: int = 0, device: torch.device = _CPU) -> Adapter:

@@ -4,7 +4,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mae_bench.adapter import NotSupported
-from mae_bench.foundation.errors import describe
 from mae_bench.job.checkpoint import MODEL_FILE, load_checkpoint, save_checkpoint
 from mae_bench.testing.subject import Broken, NotApplicable, Subject, ask, first_difference
 
@@ -51,7 +50,7 @@ def training(subject: Subject) -> str:
     except NotSupported as error:
         raise Broken(f"fit cannot train it: {error}; write the method, or a fit of your own") from error
     except Exception as error:
-        raise Broken(f"fit raised {describe(error)}; correct the adapter") from error
+        raise Broken(f"fit raised {subject.describe(error)}; correct the adapter") from error
     for name, tensor in model.state_dict().items():
         if not tensor.isfinite().all():
             raise Broken(
@@ -74,7 +73,8 @@ def state(subject: Subject) -> str:
             checkpoint = load_checkpoint(path)
         except Exception as error:
             raise Broken(
-                f"the state of a fitted model cannot be saved ({describe(error)}); keep nothing but tensors in it"
+                f"the state of a fitted model cannot be saved ({subject.describe(error)}); keep nothing but tensors "
+                "in it"
             ) from error
     assert checkpoint is not None, "save_checkpoint has just written it"
     saved, expected = (

@@ -9,7 +9,7 @@ import torch
 
 from mae_bench.foundation.content import content_folder
 from mae_bench.foundation.errors import UsageError
-from mae_bench.job.trained import check_models
+from mae_bench.job.initial_state import check_models
 from mae_bench.planning.plan import plan
 from mae_bench.planning.registry import (
     build_adapter,
@@ -226,7 +226,9 @@ def test_an_entry_point_that_gives_no_path_is_a_usage_error(install, value):
 
 def test_a_value_that_the_constructor_refuses_ends_before_anything_trains(tiny, digits_task):
     jobs = plan(resolve_models(f"{tiny}[beta=[1,-1]]"), [digits_task], "smoke", [0])
-    with pytest.raises(UsageError, match=r"Tiny\[beta=-1.0\] cannot be built .*\(ValueError: beta is -1.0\)"):
+    with pytest.raises(
+        UsageError, match=r"Tiny\[beta=-1.0\] cannot be built .*\(ValueError at line 15 of my_tiny.py: beta is -1.0\)"
+    ):
         check_models(jobs)
 
 

@@ -51,6 +51,19 @@ def test_a_record_that_lies_in_two_places(results, honest_record, digits_task, t
     assert again.name in twice and "was found twice; keep one" in twice
 
 
+def test_bits_are_those_of_most_records_of_the_data(results, honest_record, digits_task):
+    odd = honest_record("vlae", hashes={"test_bits": OTHER})
+    assert check_records([results.save(odd)], [digits_task], board=[odd]).faults == ()
+    (fault,) = check_records([results.root], [digits_task]).faults
+    assert (
+        odd.key in fault and f"other test bits than most records of task digits, {OTHER} instead of {'c' * 64}" in fault
+    )
+    (fault,) = check_records(
+        [results.path_of(odd)], [digits_task], board=[honest_record(), honest_record(seed=1)]
+    ).faults
+    assert odd.key in fault
+
+
 def test_a_file_that_is_given_twice_is_one(results, digits_task):
     path = next(results.root.rglob("mae/*.json"))
     verification = check_records([results.root, path, path.parent], [digits_task])
@@ -114,7 +127,8 @@ def with_another_protocol(content):
         (section(preset="huge"), "not a known task"),
         (lambda content: content.update(key=OTHER), "has a key that does not match its contents"),
         (lambda content: content["training"].update(status="partial"), "whose training was cut short"),
-        (lambda content: content["training"].update(epochs=2), "2 epochs, but the protocol ends it after 1"),
+        (lambda content: content["training"].update(epochs=2), "2 epochs, but its curve has 1"),
+        (lambda content: content["training"].update(own_settings={"max_epochs": 2}), "but goes on to 2"),
         (lambda content: content["metrics"]["nll"].update(value=25.0), "must be equal"),
     ],
 )

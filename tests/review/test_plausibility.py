@@ -62,6 +62,35 @@ DIVERGED = [
 ]
 
 
+COLLAPSED = metric("active_units", value=0.0)
+EXACT = [
+    ("nll_by_samples", {"1": 20.0, "4": 20.0, "16": 20.0, "64": 20.0}),
+    *metric("negative_elbo", value=20.0),
+    *metric("reconstruction_error", value=20.0),
+    *metric("kl", value=0.0, stderr=0.0),
+    *metric("effective_sample_size", value=64.0, stderr=0.0),
+]
+OWN_FIT = [
+    ("training", key, value)
+    for key, value in {
+        "reason": "the model's own fit",
+        "epochs": 0,
+        "steps": 0,
+        "best_epoch": None,
+        "curve": [],
+    }.items()
+]
+PARTIAL = [
+    ("training", "status", "partial"),
+    ("training", "reason", "cut short after 0.01 minutes of training"),
+    ("training", "steps", 12),
+]
+LAST_SCORED = [
+    ("training", "reason", "cut short after 1e-09 minutes of training; its last weights are scored"),
+    ("training", "best_epoch", None),
+]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -74,15 +103,42 @@ DIVERGED = [
         metric("kl", value=-0.4) + metric("reconstruction_error", value=21.4),
         metric("knn_all", value=1.0, stderr=0.0, draws=[1.0]),
         metric("knn_100", value=0.0, stderr=0.0, draws=[0.0] * 5),
-        [("training", "epochs", 0), ("training", "steps", 0), ("training", "best_epoch", None)],
-        [
-            ("nll_by_samples", {"1": 20.0, "4": 20.0, "16": 20.0, "64": 20.0}),
-            *metric("negative_elbo", value=20.0),
-            *metric("reconstruction_error", value=20.0),
-            *metric("kl", value=0.0, stderr=0.0),
-        ],
+        OWN_FIT,
+        EXACT,
+        metric("linear_100", reason="2 of 5 fits did not converge in 10000 iterations"),
+        metric("svm_rbf_all", reason="1 of 1 fits did not converge in 1000000 iterations"),
+        [*metric("mpd", value=0.0, stderr=0.0), *metric("mpd_std", value=0.0, stderr=0.0), *COLLAPSED],
+        [*metric("mpd", value=1e30, stderr=1e28), *metric("mpd_std", value=1e31, stderr=1e31)],
+        metric("knn_100", draws=[0.75, 0.754, 0.746, 0.75, 0.75], stderr=HALF / 5),
+        [("clocks", {"training_seconds": 0.0, "evaluation_seconds": 400.0}), *OWN_FIT],
+        [("environment", "device", "NVIDIA H100"), ("peak_memory_mib", {"process": 2000.0, "cuda": 0.5})],
+        [("environment", "numpy", "2.4.0"), ("environment", "scikit_learn", "1.8.dev0")],
+        [("environment", "git_commit", "a" * 40), ("environment", "git_dirty", False)],
+        PARTIAL,
+        [*PARTIAL, ("training", "epochs", 0), ("training", "steps", 10), ("training", "curve", []), *LAST_SCORED],
+        [*PARTIAL, *LAST_SCORED],
     ],
-    ids=["diverged", "no density", "KL below 0 by noise", "all right", "all wrong", "own fit", "exact likelihood"],
+    ids=[
+        "diverged",
+        "no density",
+        "KL below 0 by noise",
+        "all right",
+        "all wrong",
+        "own fit",
+        "exact likelihood",
+        "a fit without an end",
+        "an SVM without an end",
+        "one posterior",
+        "posteriors without a width",
+        "images right in one run each",
+        "no training",
+        "a GPU",
+        "versions",
+        "a commit",
+        "cut short",
+        "cut short at the end of its first epoch",
+        "cut short while it gained",
+    ],
 )
 def test_what_is_rare_but_possible_has_no_fault(honest_record, digits_task, changes):
     assert faults_of(honest_record(), digits_task, *changes) == []
@@ -106,7 +162,81 @@ IMPOSSIBLE = {
     "negative MPD": (metric("mpd", value=-1.0), "mpd is -1, outside"),
     "ESS below 1": (metric("effective_sample_size", value=0.5), "effective_sample_size is 0.5, outside [1, 64]"),
     "ESS above K": (metric("effective_sample_size", value=64.5), "effective_sample_size is 64.5, outside [1, 64]"),
-    "ESS spreads too far": (metric("effective_sample_size", value=1.0, stderr=1.0), "give between 0 and 0"),
+    "ESS spreads too far": (metric("effective_sample_size", stderr=0.9), "allow at most 0.886"),
+    "ESS does not spread": (metric("effective_sample_size", stderr=0.0), "only 1 and 64 are the same for all images"),
+    "ESS of equal weights": (
+        metric("effective_sample_size", value=64.0, stderr=0.0),
+        "64 of 64, but then negative_elbo exceeds nll by at most 5.01955e-10, not 1",
+    ),
+    "ESS of one weight": (
+        metric("effective_sample_size", value=1.0, stderr=0.0),
+        "1 of 64, but then negative_elbo exceeds nll by at least 1",
+    ),
+    "equal estimates of unequal weights": (
+        [*EXACT, *metric("effective_sample_size", value=63.0, stderr=0.1)],
+        "63 of 64, but then negative_elbo exceeds nll by at least 0.00292",
+    ),
+    "stderr of bits/dim": (metric("bits_per_dim", stderr=0.2), "but that of nll / (64 log 2) is 0.0045"),
+    "stderr of -ELBO above the parts'": (
+        metric("negative_elbo", stderr=0.31),
+        "those of reconstruction_error and kl allow 0.1 to 0.3",
+    ),
+    "stderr of -ELBO below the parts'": (
+        metric("negative_elbo", stderr=0.05),
+        "those of reconstruction_error and kl allow 0.1 to 0.3",
+    ),
+    "stderr of -ELBO far from that of NLL": (
+        [*metric("negative_elbo", stderr=9.0), *metric("reconstruction_error", stderr=9.0)],
+        "but that of nll and the distance from it allow 0 to 1.2",
+    ),
+    "stderr above RE": (metric("reconstruction_error", stderr=17.1), "500 images of mean 17 allow at most 17"),
+    "stderr far above KL": (metric("kl", stderr=25.0), "kl has the standard error 25, but 500 images of mean 4 allow"),
+    "half of a family": ([("metrics", "kl", None), ("not_supported", {"kl": "no"})], "are measured together"),
+    "two excuses of a family": (
+        [
+            *(("metrics", name, None) for name in ("mpd", "mpd_std", "active_units")),
+            ("not_supported", {"mpd": "no", "mpd_std": "no", "active_units": "never"}),
+        ],
+        "mpd, mpd_std, active_units are measured together",
+    ),
+    "an empty excuse": ([("not_supported", {"kmeans_10": " "})], "kmeans_10 is not supported for no reason"),
+    "MPD of 0 with STD": (metric("mpd", value=0.0), "divergences of 500 images with mean 0 deviate by at most 0"),
+    "STD above what n allows": (metric("mpd_std", value=15001.0), "deviate by at most 14985"),
+    "STD of 0": (metric("mpd_std", value=0.0, stderr=0.0), "mpd_std is 0, but mpd is 30"),
+    "stderr of MPD": (
+        metric("mpd", stderr=0.64),
+        "mpd has the standard error 0.64, but mpd_std 10 allows at most 0.63",
+    ),
+    "stderr of MPD STD": (metric("mpd_std", stderr=26.0), "but mpd_std 10 allows at most 25"),
+    "no stderr of MPD STD": (metric("mpd_std", stderr=0.0), "but the divergences deviate by 10"),
+    "more units than any model": (metric("active_units", value=65537.0), "at most 65536 latent dimensions"),
+    "units of one posterior": (
+        [*metric("mpd", value=0.0, stderr=0.0), *metric("mpd_std", value=0.0, stderr=0.0)],
+        "active_units is 8, but mpd is 0: all posteriors are one",
+    ),
+    "MPD beyond float32": (metric("mpd", value=1e300), "mpd is 1e+300, more than 65536 dimensions in float32 can give"),
+    "RE beyond float32": (
+        metric("reconstruction_error", value=1e300),
+        "beyond what log-densities in float32 add up to",
+    ),
+    "a remark on NLL": (metric("nll", reason="the best ever"), "a run makes remarks on probes alone"),
+    "a remark on KNN": (
+        metric("knn_100", reason="1 of 5 fits did not converge in 10000 iterations"),
+        "which no run makes on it",
+    ),
+    "a remark of its own": (metric("linear_100", reason="1 of 5 fits is best"), "which no run makes on it"),
+    "no fit without an end": (
+        metric("linear_100", reason="0 of 5 fits did not converge in 10000 iterations"),
+        "which no run makes on it",
+    ),
+    "more fits than runs": (
+        metric("linear_100", reason="6 of 5 fits did not converge in 10000 iterations"),
+        "which no run makes on it",
+    ),
+    "other iterations": (
+        metric("svm_rbf_100", reason="1 of 5 fits did not converge in 10000 iterations"),
+        "which no run makes on it",
+    ),
     "half a unit": (metric("active_units", value=7.5), "7.5, which is not a number of units"),
     "a stderr of active units": (metric("active_units", stderr=0.1), "cannot have the standard error 0.1"),
     "other n of density": (metric("nll", n=64), "nll is over 64 test images, but the protocol has 500"),
@@ -120,11 +250,11 @@ IMPOSSIBLE = {
     "negative stderr": (metric("nll", stderr=-0.1), "nll has the negative standard error -0.1"),
     "no stderr": (metric("nll", stderr=None), "nll has no standard error"),
     "no stderr of a probe": (metric("knn_all", stderr=None), "knn_all has no standard error"),
-    "stderr of fewer images": (metric("knn_all", stderr=HALF * 2), "500 images give between 0.019"),
+    "stderr of fewer images": (metric("knn_all", stderr=HALF * 2), "500 images give 0.019"),
     "stderr of more images": (metric("knn_all", stderr=0.001), "knn_all has the standard error 0.001"),
     "stderr of draws too small": (
-        metric("knn_100", value=0.7, draws=[0.7] * 5, stderr=0.001),
-        "500 images give between",
+        metric("knn_100", value=0.702, draws=[0.7, 0.7, 0.7, 0.7, 0.71], stderr=0.001),
+        "500 images give 0.00447572 to 0.0203967",
     ),
     "stderr of 0": (metric("knn_100", value=0.8, draws=[0.8] * 5, stderr=0.0), "which only 0 and 1 can have"),
     "other unit": (metric("nll", unit="bits"), "nll is in bits with direction lower, not in nats"),
@@ -149,11 +279,28 @@ IMPOSSIBLE = {
     "unasked excuse": ([("not_supported", {"knn_7": "no"})], "knn_7 is not a metric of the protocol"),
     "missing metric": ([("metrics", "kmeans_10", None)], "kmeans_10 is neither measured nor given a reason"),
     "measured and excused": ([("not_supported", {"mpd": "no"})], "mpd is both measured and not supported"),
-    "more epochs": ([("training", "epochs", 31)], "training took 31 epochs, but the protocol ends it after 25"),
-    "best epoch to come": ([("training", "best_epoch", 3)], "the best epoch is 3 of 1"),
-    "negative steps": ([("training", "steps", -1)], "training.steps is -1"),
+    "more epochs": ([("training", "epochs", 31)], "training took 31 epochs, but its curve has 1"),
+    "best epoch to come": ([("training", "best_epoch", 3)], "the best epoch is 3, but epoch 1 has the lowest"),
+    "negative steps": ([("training", "steps", -1)], "training took -1 steps, but 1 epochs have 10"),
     "negative clock": ([("clocks", "training_seconds", -3.0)], "clocks.training_seconds is -3"),
-    "negative memory": ([("peak_memory_mib", "host", -3.0)], "peak_memory_mib.host is -3"),
+    "clock of negative zero": ([("clocks", "training_seconds", -0.0)], "clocks.training_seconds is -0"),
+    "clock of centuries": ([("clocks", "training_seconds", 1e300)], "clocks.training_seconds is 1e+300, outside"),
+    "clock that stands still": ([("clocks", "evaluation_seconds", 0.0)], "clocks.evaluation_seconds is 0, outside"),
+    "negative memory": ([("peak_memory_mib", "process", -3.0)], "peak_memory_mib.process is -3"),
+    "memory of no machine": ([("peak_memory_mib", "process", 1e308)], "peak_memory_mib.process is 1e+308"),
+    "memory of no process": ([("peak_memory_mib", {})], "peak_memory_mib is of nothing, but the device has process"),
+    "memory of no GPU": ([("peak_memory_mib", "cuda", 1.0)], "is of cuda, process, but the device has process"),
+    "parameters beyond memory": ([("training", "parameters", 10**9)], "which do not fit in the peak memory"),
+    "nothing to train": ([("training", "parameters", 0)], "training took 10 steps, but there are 0 parameters"),
+    "bits of a binary task": ([("hashes", "test_bits", None)], "hashes.test_bits is null, but the task is binary"),
+    "no threads": ([("environment", "threads", 0)], "environment.threads is 0"),
+    "a clear screen": ([("environment", "device", "\x1b[2J")], "environment.device is not a printable text"),
+    "an endless name": ([("environment", "processor", "x" * 201)], "environment.processor is not a printable text"),
+    "no version": ([("environment", "torch", "new")], "environment.torch is 'new', which is not a version"),
+    "no commit": ([("environment", "git_commit", "main"), ("environment", "git_dirty", False)], "is not a commit"),
+    "half a commit": ([("environment", "git_dirty", False)], "must both be there or both be null"),
+    "no time in UTC": ([("created", "2025-01-01T00:00:00+09:00")], "which is not a time in UTC of this century"),
+    "a time to come": ([("created", "9999-12-31T23:59:59Z")], "which is not a time in UTC of this century"),
     "negative seed": ([("seed", -1)], "seed is -1"),
     "no date": ([("created", "yesterday")], "created is 'yesterday', which is not an ISO 8601 date"),
     "no parameter's name": ([("model", "params", {"../x": 1})], "'../x' is not the name of a parameter"),

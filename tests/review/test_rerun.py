@@ -132,7 +132,7 @@ def test_code_with_another_hash_is_never_imported(store, tmp_path):
 
 
 def test_a_built_in_model_must_have_the_source_of_the_record(honest_record):
-    with pytest.raises(RecordError, match=r"the code of model vlae has the hash \w{8} and the record's is aaaaaaaa"):
+    with pytest.raises(RecordError, match=r"the code of model vlae has the hash \w{64} and the record's is a{64};"):
         rerun(honest_record("vlae"), files=[MODEL])
 
 
