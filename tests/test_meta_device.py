@@ -8,6 +8,7 @@ Meta tensors are slow to sample pixel by pixel, so images are drawn at 4x4.
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -218,3 +219,22 @@ def test_the_pixel_histogram(size: str) -> None:
         terms = model.importance_terms(images.batch(torch.arange(IMAGES, device=META)), SAMPLES)
         assert terms.log_weights.shape == (IMAGES, SAMPLES)
         assert model.sample(5).shape == (5, *SHAPES[size])
+
+
+@pytest.mark.parametrize("few", [3, 0])
+def test_a_convolution_without_room_is_memory_that_ran_out(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    """In torch's words when cuDNN's workspace does not fit. If it is not for want of memory, the words come through."""
+    model = make_model("resnet_vae", SHAPES["8x8"]).eval()
+    x, asked = make_images(model).batch(torch.arange(IMAGES)), []
+    decode = model.decoder.log_likelihood
+
+    def convolve(images: Tensor, z: Tensor) -> Tensor:
+        asked.append(len(images))
+        if len(images) > few:
+            raise RuntimeError("GET was unable to find an engine to execute this computation")
+        return decode(images, z)
+
+    monkeypatch.setattr(model.decoder, "log_likelihood", convolve)
+    with torch.no_grad(), nullcontext() if few else pytest.raises(RuntimeError, match="unable to find an engine"):
+        assert model.importance_terms(x, 1).log_weights.shape == (IMAGES, 1)
+    assert asked == ([8, 4, 2, 2, 2, 2] if few else [8, 4, 2, 1])

@@ -8,7 +8,7 @@ from math import inf, isnan, sqrt
 import torch
 from torch import Tensor
 
-from mae_bench.adapter import Adapter, Likelihood
+from mae_bench.adapter import Adapter, Likelihood, NotSupported
 from mae_bench.metrics.answers import ask_importance_terms
 from mae_bench.testing.likelihood import NOISE, mean_and_error
 from mae_bench.testing.subject import Broken, NotApplicable, Subject
@@ -98,9 +98,8 @@ def _sum_over(images: ImageSet, subject: Subject) -> str:
         model = subject.build(images.shape)
         ask_importance_terms(model, images.draw()[0][:2], _SAMPLES)
     except Exception as fault:
-        raise NotApplicable(
-            f"the model cannot be built and asked for {images.name}: {subject.describe(fault)}"
-        ) from fault
+        reason = str(fault) if isinstance(fault, NotSupported) else subject.describe(fault)
+        raise NotApplicable(f"the model cannot be built and asked for {images.name}: {reason}") from fault
     _raise_elbo(model, images.draw)
     total, error, tail = _estimate(model, images.draw)
     if isnan(total):  # perhaps those steps led there

@@ -98,8 +98,13 @@ class VAE(Adapter):
                 return in_parts(
                     self.decoder.log_likelihood, (images, z), activations=self.decoder.activations, most_rows=at_once
                 )
-            except torch.OutOfMemoryError:
-                if torch.is_grad_enabled() or at_once == 1:
+            except RuntimeError as error:
+                if not _memory_ran_out(error) or torch.is_grad_enabled() or at_once == 1:
                     raise
             # Try again out here, since within `except` the exception keeps the tensors of the failed pass alive.
             self._rows_at_once = (at_once + 1) // 2
+
+
+def _memory_ran_out(error: RuntimeError) -> bool:
+    """Whether that of the GPU did. torch hides it in a convolution: then no engine of cuDNN's had room to work in."""
+    return isinstance(error, torch.OutOfMemoryError) or "unable to find an engine" in str(error)

@@ -8,7 +8,7 @@ import mae_bench.data
 import mae_bench.job.execute
 from mae_bench.executors import JobResult
 from mae_bench.executors.local import InProcess
-from mae_bench.executors.run import kept_record, run_jobs
+from mae_bench.executors.run import RunSummary, check_writable, kept_record, run_jobs
 from mae_bench.executors.run_job import TRACEBACK_FILE
 from mae_bench.foundation.errors import DataError, TrainingError, UsageError
 from mae_bench.job.settings import JobSettings
@@ -141,9 +141,10 @@ def test_a_run_of_everything_anew_outlives_faulty_data(*, run, jobs, store, exec
 
     with monkeypatch.context() as patch:
         patch.setattr(mae_bench.data, "load_data", fail)
-        summary = run(jobs, "always")
-    assert kinds(summary) == [[], [], ["mae", "vlae", "odd"]]
-    assert summary.failed[0][1].startswith("the data of task digits cannot be loaded (OSError: no space); see that")
+        with pytest.raises(
+            UsageError, match=r"the data of task digits cannot be loaded \(OSError: no space\); see that"
+        ):
+            run(jobs, "always")
     assert kinds(run(jobs, "never")) == [[], ["mae", "vlae", "odd"], []]
     assert kinds(run(jobs)) == [["mae", "vlae", "odd"], [], []]
     assert kinds(run(jobs)) == [[], ["mae", "vlae", "odd"], []]
@@ -183,7 +184,7 @@ def test_a_failed_job_does_not_stop_the_others_and_is_tried_again(run, jobs, sto
     summary = run(jobs)
     assert kinds(summary) == [["mae", "odd"], [], ["vlae"]]
     assert summary.failed[0][1] == "the loss is not a number."
-    assert "[2/3] digits smoke vlae seed 0: failed: the loss is not a number." in run.lines
+    assert "[2/3] digits smoke vlae seed 0: failed" in run.lines
     assert not (store.working_directory(jobs[1]) / TRACEBACK_FILE).exists()
     execution.faults.clear()
     assert kinds(run(jobs)) == [["vlae"], ["mae", "odd"], []]
@@ -260,6 +261,41 @@ def test_faulty_data_fail_their_jobs_before_anything_trains_and_others_go_on(
     assert all(str(fault) in sentence for _, sentence in summary.failed)
 
 
+def test_faulty_data_of_every_job_that_is_to_run_end_the_run_unless_something_else_has_failed(
+    *, run, jobs, store, execution, record_of, monkeypatch
+):
+    def fail(task):
+        raise DataError("digits is damaged.")
+
+    monkeypatch.setattr(mae_bench.data, "load_data", fail)
+    store.save(record_of(jobs[0]))
+    with pytest.raises(UsageError, match=r"^digits is damaged\.$"):
+        run(jobs)
+    assert kinds(run(jobs[:1])) == [[], ["mae"], []]
+    store.record_path(jobs[0]).write_text("{")
+    summary = run(jobs)
+    assert kinds(summary) == [[], [], ["mae", "vlae", "odd"]]
+    assert [sentence for _, sentence in summary.failed][1:] == ["digits is damaged."] * 2
+    assert execution.ran == []
+
+
+def test_the_summary_outlives_an_interruption(jobs, store, execution):
+    execution.faults |= {"mae": TrainingError("no."), "vlae": KeyboardInterrupt()}
+    summary, report = RunSummary(), PlainDisplay(3, io.StringIO())
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(
+            jobs,
+            store,
+            InProcess("cpu"),
+            JobSettings(),
+            overwrite="only-missing",
+            exit_on_error=False,
+            report=report,
+            summary=summary,
+        )
+    assert summary.failed == [(jobs[0], "no.")]
+
+
 def test_the_data_of_cached_jobs_are_not_loaded(*, run, jobs, store, execution, record_of, monkeypatch):
     for job in jobs:
         store.save(record_of(job))
@@ -277,6 +313,14 @@ def test_a_store_that_cannot_be_written_ends_the_run_before_anything_trains(tmp_
 def test_the_check_of_the_store_leaves_nothing_behind(store, run):
     run([])
     assert list(store.root.iterdir()) == []
+
+
+def test_a_store_can_be_tried_out_without_being_made(tmp_path):
+    check_writable(tmp_path / "a" / "b", make=False)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="records cannot be written to"):
+        check_writable(tmp_path / "file" / "b", make=False)
 
 
 def test_an_executor_that_is_left_early_is_closed(run, jobs, store):

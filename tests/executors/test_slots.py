@@ -66,6 +66,21 @@ def test_what_the_user_set_is_kept(machine, monkeypatch):
     ]
 
 
+@pytest.mark.parametrize(("given", "each"), [(" 3 ", "3"), ("4,2", "4,2"), ("", "4"), (" ", "4")])
+def test_a_list_of_threads_is_handed_on_and_an_empty_one_is_none(machine, monkeypatch, given, each):
+    machine(gpus=0, cores=8)
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert [slot.environment["OMP_NUM_THREADS"] for slot in plan_slots("cpu", 2)] == [each] * 2
+
+
+@pytest.mark.parametrize("given", ["abc", "0", "-1", "4,", "1e3"])
+def test_garbage_is_not_handed_on(machine, monkeypatch, given):
+    machine(gpus=0, cores=8)
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    with pytest.raises(UsageError, match="is no number of threads; set it to a whole number above zero, or unset it"):
+        plan_slots("cpu", 2)
+
+
 @pytest.mark.parametrize("device", ["cuda:3", "cuda:x", "cuda:", "gpu", "cpu,cuda:9"])
 def test_a_device_that_is_not_there(machine, device):
     machine(gpus=3, cores=8)
@@ -157,7 +172,7 @@ def test_jobs_run_in_processes_and_leave_equal_records(digits_task, tmp_path):
             jobs, stores[name], executor, settings, overwrite="only-missing", exit_on_error=False, report=report
         )
         ((failed, sentence),) = summary.failed
-        assert sentence.startswith("ValueError: no (the traceback is in ")
+        assert sentence.startswith("ValueError at line 9 of shouting.py: no (the traceback is in ")
         assert len(summary.done) == 2
     torch.set_num_threads(before)
     for job in jobs[:2]:

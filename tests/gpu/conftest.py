@@ -1,11 +1,13 @@
 """Ends the tests at once where there is no GPU; the table of what they measured."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from mae_bench.job.isolation import isolated
+from tests.gpu.commands import run
 from tests.gpu.subject import DEVICE, ON_GPU, PRESET
 
 FIGURES = pytest.StashKey[list[str]]()
@@ -27,6 +29,14 @@ def as_in_a_job() -> Iterator[None]:
     """Float32 throughout and the other settings of a job."""
     with isolated(device=DEVICE):
         yield
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of two jobs that one process ran one after another."""
+    store = tmp_path_factory.mktemp("alone")
+    run(store)
+    return store
 
 
 @pytest.fixture

@@ -43,11 +43,6 @@ POSTERIOR = 1e-4
 """Of the largest mean, and absolute for a log-variance. Float32 on a CPU: 4.5e-6; TF32: 1e-3."""
 INITIAL = 1e-4
 """Of the norm of all scales and biases. Float32 on a CPU: 8e-7."""
-SAME_IMAGES = 0.75
-"""Of images drawn with the same numbers. One draw on the edge between two levels changes all pixels after it."""
-FIVE_ERRORS = 5.0
-"""Standard errors, between two means: one chance in a million."""
-
 OffBy = Callable[[str, str, float, float], None]
 every_case = pytest.mark.parametrize(("task", "name"), [(task, name) for task in TASKS for name in MODELS])
 # The networks of mae are those of vlae; only its loss differs.
@@ -148,35 +143,3 @@ def test_posterior(is_off_by: OffBy, task: str, name: str) -> None:
     log_variance = (here.log_variance.cpu() - expected.log_variance).abs().max()
     is_off_by(case, "posterior mean", float(mean), POSTERIOR)
     is_off_by(case, "posterior log-variance", float(log_variance), POSTERIOR)
-
-
-@different_networks
-def test_images_from_the_same_draws(figure: Callable[..., None], task: str, name: str) -> None:
-    found, images = make_model(name, task).eval(), []
-    for one in (exact(found), found):
-        with SameDraws(9) as draws:
-            images.append(one.sample(8).cpu().double())
-    assert draws.count >= 2, "of z and of x"
-    # A level is 1/255; what is left is the rounding of one.
-    same = float(((images[0] - images[1]).abs() < 1e-4).flatten(1).all(1).double().mean())
-    figure(f"images from the same draws, {name} {task}", f"{same:.0%}", "of 8 are equal in every pixel")
-    assert same >= SAME_IMAGES
-    assert images[0].std() > 0.1
-
-
-@different_networks
-def test_statistics_of_images_from_draws_of_its_own(task: str, name: str) -> None:
-    """Their means and their spread are those of images that the CPU draws; one seed gives the same images again."""
-    count, model = 32, make_model(name, task).eval()
-
-    def draw(one: VAE, seed: int) -> Tensor:
-        torch.manual_seed(seed)
-        return one.sample(count).cpu()
-
-    here, again, other = draw(model, 10), draw(model, 10), draw(model, 11)
-    assert torch.equal(here, again) and not torch.equal(here, other)
-    images = torch.cat([here, other]), torch.cat([draw(make_model(name, task, torch.device("cpu")), s) for s in (1, 2)])
-    for statistic in (lambda x: x.flatten(1).mean(1), lambda x: x.flatten(1).std(1)):
-        a, b = (statistic(x.double()) for x in images)
-        error = ((a.var() + b.var()) / len(a)).sqrt()
-        assert (a.mean() - b.mean()).abs() <= FIVE_ERRORS * error

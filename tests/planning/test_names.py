@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mae_bench.foundation.errors import UsageError
-from mae_bench.planning.names import did_you_mean, model_label, parse_models, split_names
+from mae_bench.planning.names import did_you_mean, model_label, parse_models, parse_tasks, split_names
 
 
 def written(text):
@@ -33,6 +33,10 @@ def test_commas_inside_brackets_and_quotes_do_not_part(text, items):
         ("m[exact=true,mode=mean,none=null]", [("m", {"exact": True, "mode": "mean", "none": None})]),
         ("my/vae.py[beta=4]", [("my/vae.py", {"beta": 4})]),
         ("package.module:Class[beta=4]", [("package.module:Class", {"beta": 4})]),
+        ('"my,models/a[1].py"[beta=2],mae', [("my,models/a[1].py", {"beta": 2}), ("mae", {})]),
+        ('mae, "a[.py":Class[mode="x]"]', [("mae", {}), ("a[.py:Class", {"mode": "x]"})]),
+        (r'"C:\new,\a\\b\".py:Class"', [('C:\\new,\\a\\b".py:Class', {})]),
+        ('"mae"', [("mae", {})]),
         ("m[layers=[[32,32],[64]]]", [("m", {"layers": [32, 32]}), ("m", {"layers": [64]})]),
         ("m[path=a=b]", [("m", {"path": "a=b"})]),
         (
@@ -55,6 +59,12 @@ def test_json_where_it_parses_otherwise_a_string_and_a_list_is_a_grid(text, expe
         ("mae]eta=1[", "unmatched bracket or quote"),
         ('mae[mode="a]', "unmatched bracket or quote"),
         ("[eta=1]", "is not a model"),
+        ('""', "is not a model"),
+        ('"a.py"x]', "unmatched bracket or quote"),
+        ('"my,models/a.py', 'unmatched bracket or quote; .*"my,models/a.py"\\[beta=2]'),
+        ("my,models[1/a.py", 'unmatched bracket or quote; .*"my,models/a.py"\\[beta=2]'),
+        ("models[1]/a.py", 'is not a model, .*in double quotes .*"my,models/a.py"\\[beta=2]'),
+        ("models/a[1]", 'is not name=value; .*"my,models/a.py"\\[beta=2]'),
         ("mae[eta=1]x", "is not a model"),
         ("mae[eta]", "is not name=value"),
         ("mae[eta=]", "is not name=value"),
@@ -70,6 +80,17 @@ def test_json_where_it_parses_otherwise_a_string_and_a_list_is_a_grid(text, expe
 def test_what_cannot_be_read_is_a_usage_error_that_says_why(text, fault):
     with pytest.raises(UsageError, match=fault):
         parse_models(text)
+
+
+def test_tasks_are_written_with_the_same_quotes():
+    assert parse_tasks('digits, "my,tasks/a[1].toml",b[1].toml') == ["digits", "my,tasks/a[1].toml", "b[1].toml"]
+
+
+@given(st.text(min_size=1).map(str.strip).filter(None))
+def test_any_path_can_be_written_in_quotes(path):
+    quoted = '"' + path.replace("\\", r"\\").replace('"', r"\"") + '"'
+    assert written(f"mae,{quoted}[beta=2]") == [("mae", {}), (path, {"beta": 2})]
+    assert parse_tasks(f"{quoted},digits") == [path, "digits"]
 
 
 json_values = st.recursive(

@@ -6,7 +6,7 @@ import pytest
 
 from mae_bench.foundation.errors import RecordError
 from mae_bench.planning.plan import Job, ModelReference
-from mae_bench.records.store import Store, read_if_record, read_record
+from mae_bench.records.store import Store, json_files, read_if_record, read_record
 
 
 @pytest.fixture
@@ -81,6 +81,22 @@ def test_what_a_model_keeps_in_its_working_directory_is_no_record(saved, make_re
     renamed.mkdir()
     other.rename(renamed / "renamed.json")
     assert [record.seed for record in Store(tmp_path).records()] == [1, 0]
+
+
+def test_files_and_folders_that_a_system_hides_are_not_looked_at(saved, tmp_path):
+    """What macOS and file servers write beside a record; a store that is itself hidden is a store."""
+    store = Store(tmp_path)
+    records = store.records()
+    (saved.parent / f"._{saved.name}").write_bytes(b"\x00\x05\x16\x07AppleDouble")
+    (saved.parent / f".{saved.name}").write_bytes(saved.read_bytes())
+    for folder in (".AppleDouble", ".snapshot/digits"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / saved.name).write_text('{"metrics": {}}')
+    assert store.records() == records
+    assert len(json_files(tmp_path)) == 1
+    hidden = tmp_path / ".results"
+    saved.parents[2].rename(hidden)
+    assert Store(hidden).records() == records
 
 
 @pytest.mark.parametrize(

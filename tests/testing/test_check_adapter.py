@@ -42,7 +42,7 @@ BROKEN = [
     ("LossOfEachImage", "answers", r"loss\(x\) has a tensor \[4\] as total"),
     ("Logits", "answers", r"reconstruct\(x\) of 4 returned values outside \[0, 1\]"),
     ("FlatSamples", "answers", r"sample\(3\) returned torch.float32 \[3, 64\]"),
-    ("Crashing", "answers", r"encode\(x\) of 4 raised RuntimeError: .*correct the adapter"),
+    ("Crashing", "answers", r"encode\(x\) of 4 raised RuntimeError.*: .*correct the adapter"),
     ("LongWinded", "answers", r"posterior\(x\) of 4 is declined in 6000 characters, but a record keeps 4000; give"),
     ("Silent", "answers", "answers none of importance_terms, posterior and encode"),
     ("OwnGenerator", "determinism", r"importance_terms\(x, 3\)\.log_\w+ differs when asked again under the same seed"),
@@ -66,7 +66,7 @@ BROKEN = [
     ("Detached", "gradients", r"loss\(x\).total has no gradient"),
     ("InfiniteLoss", "gradients", "the loss is inf before the first step"),
     ("WithoutLoss", "training", r"fit cannot train it: WithoutLoss has no loss\(x\)"),
-    ("FitFails", "training", "fit raised AttributeError: .*labels.*; correct the adapter"),
+    ("FitFails", "training", "fit raised AttributeError.*: .*labels.*; correct the adapter"),
     ("FitDiverges", "training", "fit leaves decoder.bias with values that are not finite"),
     ("LogitsAsProbabilities", "loss-terms", r"reconstruction_error is [\d.]+ ± [\d.]+ nats an image by loss\(x\) and "),
     ("WeightedKL", "loss-terms", r"kl is .* without weights, as means over the batch in nats"),
@@ -217,7 +217,7 @@ def test_a_model_of_grey_levels_alone_is_checked_on_those():
     results = {result.rule: result for result in examine_adapter(Grey, {})}
     assert "broken" not in {result.verdict for result in results.values()}
     assert "shape (1, 8, 8)" in results["construction"].sentence
-    assert "all 256^3 colours of a pixel: NotSupported: made for grey images" in results["normalisation"].sentence
+    assert "all 256^3 colours of a pixel: made for grey images" in results["normalisation"].sentence
 
 
 def test_checking_leaves_the_random_state_as_it_was_and_gives_the_same_results_again():
