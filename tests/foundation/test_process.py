@@ -69,7 +69,7 @@ VANDALISM = {
     "logging": lambda: logging.basicConfig(level=logging.DEBUG, force=True),
     "no logging": lambda: logging.disable(logging.CRITICAL),
     "locale": lambda: locale.setlocale(locale.LC_ALL, "C"),
-    "garbage": lambda: gc.disable(),
+    "garbage": gc.disable,
     "timeout": lambda: socket.setdefaulttimeout(5),
     "temporary folder": lambda: setattr(tempfile, "tempdir", "/mine"),
     "start of processes": lambda: multiprocessing.set_start_method("spawn", force=True),

@@ -50,7 +50,7 @@ def group_means(log_weights, k):
 
 @given(st.integers(2, 30), st.sampled_from([1, 2, 4, 16]), st.sampled_from([0.0, 1e-9, 1e-3, 1.0, 30.0, 1e4]), SEEDS)
 @PROPERTY
-def test_density(honest_record, digits_task, images, samples, spread, seed):
+def test_density(honest_record, digits_task, images, samples, spread, seed):  # noqa: PLR0917 (hypothesis and fixtures)
     """Weights from equal to far apart, the same for all images or not, with images that no model expects."""
     random = np.random.default_rng(seed)
     noise = random.standard_normal((images, samples)) * spread

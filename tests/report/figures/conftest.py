@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from mae_bench.boards.aggregate import boards
-from mae_bench.data import data_spec
 from mae_bench.job.checkpoint import MODEL_FILE, save_checkpoint
 from mae_bench.job.gallery import Gallery
-from mae_bench.job.trained import checkpoint_of
+from mae_bench.job.trained import build_model, checkpoint_of
 from mae_bench.planning.plan import plan
-from mae_bench.planning.registry import build_adapter, resolve_models
+from mae_bench.planning.registry import resolve_models
 from mae_bench.records.store import Store
 from mae_bench.report.figures.drawing import SETTINGS
 from mae_bench.report.figures.trained import TrainedModels
@@ -59,7 +58,6 @@ def add(store, make_record, digits_task):
     """
 
     def add(models, seeds=(0,), *, of=digits_task, weights=True, **replaced):
-        torch.manual_seed(0)
         records = []
         for job in plan(resolve_models(models), [of], "smoke", seeds):
             model, of_seed = job.model, {k: v(job.seed) if callable(v) else v for k, v in replaced.items()}
@@ -67,7 +65,7 @@ def add(store, make_record, digits_task):
             records.append(make_record(model.name, job.seed, **identity, **of_seed))
             store.save(records[-1])
             if weights:
-                adapter = build_adapter(model, data_spec(of, job.preset), job.preset)
+                adapter = build_model(job, "cpu")
                 save_checkpoint(store.working_directory(job) / MODEL_FILE, adapter.state_dict(), {})
         return records
 

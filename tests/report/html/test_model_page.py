@@ -101,7 +101,7 @@ def test_provenance_joins_what_all_seeds_share(make_record, render_first):
     assert facts["Engine version"] == [str(ENGINE_VERSION)] and facts["SHA-256 of the data"] == [records[0].hashes.data]
     assert facts["SHA-256 of the record"] == [record.record_hash for record in records]
     assert facts["Git commit of mae-bench"] == [f"{'d' * 40} with uncommitted changes"]
-    assert facts["Training, seconds"] == ["1.5"] and facts["Peak memory, MiB"] == ["host 300.0"]
+    assert facts["Training, seconds"] == ["1.5"] and facts["Peak memory, MiB"] == ["process 300.0"]
     assert [a for a in page.links() if a.endswith(".json")] == [
         f"../../results/digits/small/mae/{record.key}.json" for record in records
     ]
