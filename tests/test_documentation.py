@@ -90,6 +90,10 @@ COMMANDS += [
 COMMANDS += list({block.text: block for page in PAGES for block in inline_commands(page)}.values())
 
 
+PLACES = {"--executor", "--address", "--device", "--gpus-per-job", "--cpus-per-job"}
+"""Options of `run` that name what a reader's machine may have and this one has not."""
+
+
 def run_make(arguments: list[str]) -> str:
     """What `make` would do, without doing it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
@@ -102,6 +106,20 @@ def run_make(arguments: list[str]) -> str:
 def run_mae_bench(arguments: list[str]) -> None:
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, f"mae-bench {shlex.join(arguments)}\n{result.output}"
+
+
+def plan_run(arguments: list[str]) -> None:
+    """`run --dry-run`, with no data at hand that would not be those of the task, and where cluster and GPUs are not."""
+    main.commands["run"].make_context("run", [*arguments])
+    here, words = [], iter(arguments)
+    for word in words:
+        if word in PLACES:
+            next(words)
+        else:
+            here.append(word)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAE_BENCH_DATA", str(Path("no data").absolute()))
+        run_mae_bench(["run", *here, "--dry-run"])
 
 
 def made_cheap(arguments: list[str]) -> list[str]:
@@ -163,7 +181,7 @@ def check_command(command: str) -> None:
         case ["source", ".venv/bin/activate"]:
             assert "-m venv .venv" in run_make(["install"])
         case ["mae-bench", "run", *arguments]:
-            run_mae_bench(["run", *arguments, "--dry-run"])
+            plan_run(arguments)
             if not ELSEWHERE & set(re.findall(r"\w+", command)):
                 run_mae_bench(["run", *made_cheap(arguments)])
         case ["mae-bench", "verify", *arguments] if "--rerun" in arguments:

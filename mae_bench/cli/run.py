@@ -51,7 +51,7 @@ def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str
     default="mae,vlae,resnet_vae",
     show_default=True,
     help="Names, package.module:Class or path/to/file.py, with parameters in brackets: mae[eta=2.0]; a list is a grid: "
-    "mae[eta=[0.5,1.0]].",
+    "mae[eta=[0.5,1.0]]. A path with a comma or a bracket goes in double quotes: '\"my,models/a.py\"[beta=2]'.",
 )
 @click.option("-t", "--tasks", default="digits", show_default=True, help="Names, or paths of TOML files.")
 @click.option("--suite", metavar="SUITE", help="In place of --models and --tasks: a name or the path of a TOML file.")
@@ -68,7 +68,12 @@ def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str
     "if such a run is interrupted, resume it with the command that it prints, which lacks this option. "
     "never: keep every record there is, even a partial one.",
 )
-@click.option("-n", "--dry-run", is_flag=True, help="Show the jobs and which of them have a record; train nothing.")
+@click.option(
+    "-n",
+    "--dry-run",
+    is_flag=True,
+    help="Show the jobs and which of them have a record; check device and data; train and download nothing.",
+)
 @click.option("--exit-on-error", is_flag=True, help="Stop at the first failed job.")
 @takes_job_settings
 @click.pass_context

@@ -26,8 +26,8 @@ PAGE = "README.md"
 HEADER = """\
 # Leaderboard
 
-Every number here is computed from the records under `results/`, one JSON file a job. `mae-bench submit` checks a
-record, copies it there and renders this page anew; `mae-bench leaderboard` prints the same tables. Do not edit this
+Every number here is computed from the records under `results/`, one JSON file a job. The verb `submit` checks a
+record, copies it there and renders this page anew; the verb `leaderboard` prints the same tables. Do not edit this
 page by hand. To see the same boards as a site, with plots, tables that sort and filter, and a page for each model, open
 [index.html](index.html) in a browser.
 """

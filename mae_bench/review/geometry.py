@@ -12,6 +12,8 @@ UNITS_PER_DIMENSION = 1024
 about a hundred (Child, 2021)."""
 _LARGEST_OF_A_UNIT = LARGEST_FLOAT32 / SMALLEST_FLOAT32**2
 """Nats: (difference of means)^2 / variance, of means with a prior density in float32 and a deviation above zero."""
+_FEW = 9
+"""Images among which symmetry can leave a jackknife error of nearly nothing."""
 _STD_ERRORS = 2.5
 """By how many times the standard deviation its jackknife error can exceed it, whatever n is."""
 
@@ -63,5 +65,5 @@ def _spread_faults(record: Record, mpd: float, std: float) -> Iterator[str]:
             continue
         if exceeds(metric.stderr, most):
             yield f"{name} has the standard error {metric.stderr:g}, but mpd_std {std:g} allows at most {most:g}"
-        if std > ROUNDING and metric.stderr * sqrt(n) < ROUNDING * std:
+        if n > _FEW and std > ROUNDING and metric.stderr * sqrt(n) < ROUNDING * std:
             yield f"{name} has the standard error {metric.stderr:g}, but the divergences deviate by {std:g}"

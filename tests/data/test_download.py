@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import platformdirs
 import pytest
 
-from mae_bench.data.download import data_folder, fetch, git_blob_id
+from mae_bench.data.download import DownloadNeeded, data_folder, fetch, git_blob_id, no_downloads
 from mae_bench.foundation.errors import DataError
 
 CONTENT = bytes(range(256)) * 400
@@ -138,3 +138,17 @@ def test_data_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("MAE_BENCH_DATA", "")
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: f"/cache/{name}")
     assert str(data_folder()) == "/cache/mae-bench"
+
+
+def test_where_downloads_are_not_allowed_nothing_is_asked_for_or_written(server, tmp_path):
+    with no_downloads(), pytest.raises(DownloadNeeded, match=r"images\.gz is not in"):
+        _fetch(server, "good")
+    assert server.requests == [] and not (tmp_path / "data").exists()
+    path = _fetch(server, "good")
+    with no_downloads():
+        assert _fetch(server, "good") == path
+    path.write_bytes(b"damaged")
+    with no_downloads(), pytest.raises(DownloadNeeded):
+        _fetch(server, "good")
+    assert path.read_bytes() == b"damaged" and len(server.requests) == 1
+    assert _fetch(server, "good").read_bytes() == CONTENT

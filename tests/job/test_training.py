@@ -1,6 +1,7 @@
 """The training loop against a second, plain one; its schedule, its faults, and going on after a stop."""
 
 import math
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -256,6 +257,52 @@ def test_a_bad_loss_before_any_checkpoint_says_so(tmp_path: Path) -> None:
     model = load_adapter_class(FRAGILE)(SPEC, "small", fault="nan", at=1)
     with pytest.raises(TrainingError, match=r"at step 1: kl is not finite.*there is no checkpoint yet"):
         context(tmp_path).train(model, FixedImages(40), FixedImages(12))
+
+
+class FirstNotFinite(Noisy):
+    """A loss whose terms are as large as on real images; one of them is not finite from the first step on."""
+
+    bad, value = "kl", math.nan
+    breaks = False
+
+    def loss(self, x: Tensor) -> Loss:
+        self.calls += 1
+        if self.breaks and self.calls > 1:
+            raise ValueError("the parameter loc has invalid values")
+        error = super().loss(x).total
+        terms = {"reconstruction_error": 544.0 + error, "kl": 30.0 + 0 * error}
+        terms |= {self.bad: terms[self.bad] * self.value} if self.bad in terms else {}
+        total = terms["reconstruction_error"] + terms["kl"]
+        return Loss(total * (self.value if self.bad == "loss" else 1), terms)
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("bad", ["reconstruction_error", "kl", "loss"])
+def test_the_first_loss_names_the_term_that_is_not_finite(tmp_path: Path, bad: str, value: float, breaks: bool) -> None:
+    """Also where the network that it leaves makes the next step fail in its own way."""
+    model = fresh_model(FirstNotFinite)
+    model.bad, model.value, model.breaks = bad, value, breaks
+    with pytest.raises(TrainingError, match=rf"at step 1: {bad} is not finite at {value}; there is no checkpoint yet"):
+        context(tmp_path).train(model, FixedImages(40), FixedImages(12))
+
+
+def test_a_step_that_fails_after_good_ones_fails_as_it_did(tmp_path: Path) -> None:
+    model = fresh_model(FirstNotFinite)
+    model.value, model.breaks = 1.0, True
+    with pytest.raises(ValueError, match="loc has invalid values"):
+        context(tmp_path).train(model, FixedImages(40), FixedImages(12))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("bad", ["log_likelihood", "log_prior", "log_posterior"])
+def test_a_validation_elbo_that_is_not_finite_names_the_term(tmp_path: Path, bad: str, value: float) -> None:
+    class Bad(Noisy):
+        def importance_terms(self, x: Tensor, samples: int) -> ImportanceTerms:
+            return replace(super().importance_terms(x, samples), **{bad: torch.full((len(x), samples), value)})
+
+    with pytest.raises(TrainingError, match=rf"after step 4: the validation ELBO is not finite at .*because of {bad};"):
+        context(tmp_path).train(fresh_model(Bad), FixedImages(40), FixedImages(12))
 
 
 def test_validation_uses_the_average_and_the_same_numbers_each_time(tmp_path: Path) -> None:

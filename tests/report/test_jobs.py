@@ -6,7 +6,7 @@ from rich.console import Console
 
 import mae_bench.report.jobs as jobs_module
 from mae_bench.planning.plan import Job, ModelReference
-from mae_bench.records.progress import PROGRESS_FILE, STALE_SECONDS, JobProgress
+from mae_bench.records.progress import PROGRESS_FILE, STALE_SECONDS, JobProgress, all_progress
 from mae_bench.records.store import Store
 from mae_bench.report.jobs import JobsLines, JobsTable, draw, job_rows, jobs_display
 
@@ -104,6 +104,19 @@ def test_what_strangers_wrote_does_not_steer_the_terminal(jobs, store, says, mak
         assert r"\x1b]0;owned" in text
         assert all(character.isprintable() or character == "\n" for character in text)
     assert len(log.getvalue().splitlines()) == 1
+
+
+def test_what_a_system_hides_in_a_store_is_no_job(jobs, store, says, record_of, tmp_path):
+    says(jobs[0], "running")
+    saved = store.save(record_of(jobs[1]))
+    saved.with_name(f"._{saved.name}").write_bytes(b"\x00\x05\x16\x07")
+    hidden = Store(store.root / ".snapshot")
+    hidden.save(record_of(jobs[2]))
+    progress = store.working_directory(jobs[0]) / PROGRESS_FILE
+    (hidden.root / jobs[3].key).mkdir()
+    (hidden.root / jobs[3].key / PROGRESS_FILE).write_bytes(progress.read_bytes())
+    assert [row.title for row in job_rows(store.root, NOW)] == [jobs[0].title, jobs[1].title]
+    assert [one.key for one in all_progress(store.root)] == [jobs[0].key]
 
 
 def test_an_empty_folder_has_no_jobs(tmp_path):

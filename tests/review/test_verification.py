@@ -153,6 +153,15 @@ def test_a_file_is_read_as_it_was_written_and_is_no_record(results, verified, di
     assert check_records([results.root], [digits_task]).faults == ()
 
 
+def test_what_a_system_hides_in_the_folders_is_not_looked_at(results, verified, digits_task, tmp_path):
+    for path in (verified[0], verification_path(verified[0])):
+        (path.parent / f"._{path.name}").write_bytes(b"\x00\x05\x16\x07AppleDouble")
+    (results.root / ".snapshot").mkdir()
+    (results.root / ".snapshot" / "now").symlink_to(tmp_path)
+    checked = check_records([results.root], [digits_task])
+    assert checked.faults == () and len(checked.verified) == 2
+
+
 BROKEN = {
     "cut": ('{"verification_version": 1', "is not valid JSON"),
     "list": ("[]", "does not fit the schema"),
