@@ -13,7 +13,7 @@ INSTALLED := $(ENVIRONMENT)/installed
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-browser test-faults golden findings bench scaling throughput lint clean
+.PHONY: help install run test test-browser test-faults test-gpu golden findings bench scaling throughput lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,9 @@ test-browser: install ## test the site of the leaderboard in Debian's Chromium, 
 test-faults: install ## kill, stop, starve and hang real runs, and take nodes from a Ray cluster; a few minutes
 	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[ray]'
 	$(ENVIRONMENT)/bin/python -m pytest tests/faults
+
+test-gpu: install ## on a CUDA GPU: equality with the CPU, memory, two jobs, resuming, figures of speed; ten minutes
+	$(ENVIRONMENT)/bin/python -m pytest tests/gpu
 
 golden: install ## write the golden numbers anew, for a change that means to move them
 	$(ENVIRONMENT)/bin/python -m tests.golden.write

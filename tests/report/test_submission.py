@@ -190,7 +190,8 @@ def test_a_page_of_the_new_records_alone_can_be_in_the_way(results, honest_recor
 
 def test_a_partial_record_never_replaces_a_complete_one(honest_record, digits_task, tmp_path):
     board = tmp_path / "board"
-    whole, cut = honest_record(), honest_record(nll=21.0, training={"status": "partial", "reason": "cut short after 1 minutes of training", "steps": 15})
+    partial = {"status": "partial", "reason": "cut short after 0.01 minutes of training", "steps": 15}
+    whole, cut = honest_record(), honest_record(nll=21.0, training=partial)
     assert whole.key == cut.key
     first, second = Store(tmp_path / "first").save(cut), Store(tmp_path / "second").save(whole)
     for path in (first, second, second):
