@@ -7,15 +7,24 @@ import click
 
 @click.command("list")
 @click.argument("what", type=click.Choice(["models", "tasks", "suites"]))
-def list_names(what: str) -> None:
-    """Show what has a name: models with their parameters, tasks with their presets, suites with what they run."""
+@click.pass_context
+def list_names(context: click.Context, what: str) -> None:
+    """Show what has a name: models with their parameters, tasks with their presets, suites with what they run.
+
+    Exit status 1 if one of them cannot be loaded; its row says why.
+    """
     from mae_bench.planning.registry import list_models, list_tasks
     from mae_bench.planning.suites import list_suites
     from mae_bench.report.listing import print_models, print_suites, print_tasks
 
+    faults: list[str | None] = []
     if what == "models":
-        print_models(list_models(), sys.stdout)
+        print_models(models := list_models(), sys.stdout)
+        faults += [model.fault for model in models]
     elif what == "tasks":
-        print_tasks(list_tasks(), sys.stdout)
+        print_tasks(tasks := list_tasks(), sys.stdout)
+        faults += [task.fault for task in tasks]
     else:
-        print_suites(list_suites(), sys.stdout)
+        print_suites(suites := list_suites(), sys.stdout)
+        faults += [suite.fault for suite in suites]
+    context.exit(1 if any(faults) else 0)

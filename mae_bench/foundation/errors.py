@@ -1,8 +1,11 @@
 """The errors a user is meant to read: each is one sentence that names the thing, the reason and the remedy."""
 
+import importlib
+import os
 import traceback
 from pathlib import Path
 
+from mae_bench.foundation.content import PACKAGE
 from mae_bench.foundation.text import printable
 
 
@@ -61,6 +64,15 @@ def line_in(error: BaseException, file: str | Path) -> int | None:
         return error.lineno
     lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == path]
     return lines[-1] if lines else None
+
+
+def raising_file(error: BaseException) -> str | None:
+    """The file whose code raised `error`, as tracebacks name it; None if that is Python's import or this package."""
+    for frame, _ in reversed(list(traceback.walk_tb(_original(error).__traceback__))):
+        path = frame.f_code.co_filename
+        if not path.startswith(("<", str(PACKAGE), os.path.dirname(importlib.__file__))):  # noqa: PTH120 (a prefix)
+            return path
+    return None
 
 
 def _original(error: BaseException) -> BaseException:

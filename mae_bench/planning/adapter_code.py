@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from mae_bench.foundation.errors import UsageError, describe, line_in
+from mae_bench.foundation.errors import UsageError, describe, line_in, raising_file
 from mae_bench.foundation.process import kept_apart
 from mae_bench.foundation.source import absolute, read_source
 from mae_bench.planning.surroundings import Surroundings, surroundings_of_file
@@ -58,7 +58,7 @@ def load_object(name: str, what: str) -> Any:
             return EntryPoint(name="", value=name, group="").load()
     except Exception as error:
         raise UsageError(
-            f"{what} {name!r} cannot be imported ({describe(error)}); "
+            f"{what} {name!r} cannot be imported ({describe(error, raising_file(error))}); "
             "correct the name (package.module:object) or install the package."
         ) from error
 

@@ -45,6 +45,25 @@ def test_a_users_file_reaches_a_machine_that_has_it_not(digits_task, model_file,
     assert str(tmp_path / "node") in again.model.code
 
 
+def test_a_users_file_that_is_here_is_loaded_from_its_own_folder(digits_task, model_file, tmp_path):
+    """Where the other files of its repository are."""
+    (model_file.parent / "beside_mine.py").write_text("NAME = 'beside'\n")
+    model_file.write_text(f"from beside_mine import NAME\n{model_file.read_text()}")
+    [job] = plan(resolve_models(str(model_file)), [digits_task], "smoke", [0])
+    again = travelled(job, tmp_path / "node")
+    assert again.model == job.model
+    assert not (tmp_path / "node").exists()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8-sig"])
+def test_a_users_file_travels_in_its_own_encoding(digits_task, model_file, tmp_path, encoding):
+    model_file.write_text(f"# coding: {encoding}\n# é\n{EXAMPLE.read_text()}", encoding=encoding)
+    [job] = plan(resolve_models(str(model_file)), [digits_task], "smoke", [0])
+    sent = json.loads(json.dumps(specify(job)))
+    model_file.unlink()
+    assert restore(sent, tmp_path / "node").key == job.key
+
+
 def test_a_file_that_changed_since_the_plan_is_not_sent(digits_task, model_file):
     [job] = plan(resolve_models(str(model_file)), [digits_task], "smoke", [0])
     model_file.write_text(model_file.read_text() + "\n# changed\n")

@@ -191,9 +191,8 @@ def test_a_store_stays_where_it_was_whatever_directory_a_model_goes_to(digits_ta
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     Path("vandal.py").write_text(VANDAL.replace("WHEN", "vandalise()"))
-    result = CliRunner().invoke(
-        main, ["run", "-m", "vandal.py[where=fit]", "--preset", "smoke", f"--output-dir={store}"]
-    )
+    arguments = ["run", "-m", "vandal.py[where=fit]", "--preset", "smoke", f"--output-dir={store}"]
+    result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     (record,) = Store(tmp_path / "results").records()
     assert (Store(tmp_path / "results").path_of(record).with_suffix("") / MODEL_FILE).exists()

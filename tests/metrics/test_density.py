@@ -295,3 +295,19 @@ def test_models_are_scored_in_evaluation_mode_and_without_gradients():
             return super().importance_terms(x, samples)
 
     evaluate(Watching().train(), FixedImages(2), settings())
+
+
+@pytest.mark.parametrize("size", [1e308, 1e200])
+def test_finite_weights_whose_mean_or_error_no_float64_holds_take_the_values_away(size):
+    """The terms cancel in the weights, and not in the reconstruction error."""
+
+    def answer(x, samples):
+        large = torch.full((len(x), samples), size, dtype=torch.float64)
+        large[::2] *= -1
+        return ImportanceTerms(large, -large, torch.zeros_like(large))
+
+    outcome = evaluate(Answering(answer), FixedImages(10), settings())
+    assert values(outcome) == dict.fromkeys(metrics_of("density"))
+    (reason,) = {measurement.reason for measurement in outcome.measurements}
+    assert reason == "reconstruction_error or its standard error is too large for a float64"
+    assert outcome.nll_by_samples == {}

@@ -10,6 +10,7 @@ from torch.distributions import Normal, kl_divergence
 
 from mae_bench.adapter import Adapter, DataSpec, DiagonalGaussian
 from mae_bench.foundation.errors import MaeBenchError
+from mae_bench.metrics import posterior
 from mae_bench.metrics.catalogue import metrics_of
 from mae_bench.metrics.posterior import (
     evaluate_posterior,
@@ -243,3 +244,26 @@ def test_wrong_answers_and_too_few_images_are_sentences():
         evaluate_posterior(TablePosterior(torch.zeros(5, 3), torch.zeros(5, 2)), Images(5), settings)
     with pytest.raises(MaeBenchError, match="test_images is 5, but there are 4"):
         evaluate_posterior(TablePosterior(torch.zeros(5, 3), torch.zeros(5, 3)), Images(4), settings)
+
+
+def test_finite_divergences_whose_mean_or_error_no_float64_holds_have_a_reason():
+    """Each KL is below the largest float64, their sum or the sum of their squares is not."""
+    mean = torch.zeros(5, 1, dtype=torch.float64)
+    mean[:, 0] = torch.arange(5, dtype=torch.float64) * 1e80
+    settings = PosteriorSettings(test_images=5, active_unit_variance=0.01)
+    outcome = evaluate_posterior(TablePosterior(mean, torch.zeros_like(mean)), Images(5), settings)
+    assert [(m.value, m.stderr) for m in outcome.measurements] == [(None, None)] * 3
+    (reason,) = {m.reason for m in outcome.measurements}
+    assert reason == "mpd or its standard error is too large for a float64" or reason.startswith("mpd_std")
+
+
+def test_whatever_the_geometry_raises_is_a_reason(monkeypatch):
+    def fail(*_):
+        raise ValueError("no")
+
+    monkeypatch.setattr(posterior, "jackknife_errors", fail)
+    settings = PosteriorSettings(test_images=5, active_unit_variance=0.01)
+    outcome = evaluate_posterior(TablePosterior(torch.zeros(5, 3), torch.zeros(5, 3)), Images(5), settings)
+    assert {m.reason for m in outcome.measurements} == {
+        "it cannot be computed from the model's answers: ValueError: no"
+    }

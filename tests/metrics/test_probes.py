@@ -9,6 +9,7 @@ import torch
 from mae_bench.adapter import Adapter, DataSpec
 from mae_bench.foundation.errors import MaeBenchError
 from mae_bench.foundation.seeding import derive_seed, numpy_generator
+from mae_bench.metrics import probes
 from mae_bench.metrics.catalogue import metric_kind
 from mae_bench.metrics.probes import draw_labelled, evaluate_probes, fit_kmeans, fit_logistic, fit_svm
 from mae_bench.metrics.settings import ProbeSettings
@@ -285,3 +286,56 @@ def test_a_representation_in_a_wrong_shape_is_a_sentence():
     sentence = r"^Maps\.encode\(x\) returned the representation as float32 \[500, 1, 1, 4\], not a float32 tensor"
     with pytest.raises(MaeBenchError, match=sentence):
         evaluate(Maps())
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, about the overflow
+@pytest.mark.parametrize("scale", [1e20, 1e37])
+def test_a_probe_that_cannot_be_computed_has_a_reason_and_the_others_stand(scale):
+    """Finite representations, whose squared distances no float32 holds."""
+
+    class Huge(Identity):
+        def encode(self, x):
+            return scale * super().encode(x)
+
+    outcome, found = evaluate(Huge())
+    assert outcome.not_supported == {}
+    assert set(found) == set(settings().expected(1))
+    absent = {name for name, measurement in found.items() if measurement.value is None}
+    assert {f"knn_{labels}" for labels in (20, 100, "all")} <= absent
+    assert {"kmeans_3", "kmeans_3_majority", "kmeans_8", "kmeans_8_majority"} <= absent
+    assert not {name for name in found if name.startswith("svm_rbf")} & absent
+    for name in absent:
+        assert found[name].reason.startswith("it cannot be computed from the model's answers: ")
+        assert (found[name].stderr, found[name].draws, found[name].n) == (None, (), 200)
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), np.linalg.LinAlgError("no"), FloatingPointError(), KeyError(1)])
+def test_whatever_a_probe_raises_is_its_own_affair(monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(probes, "fit_logistic", fail)
+    _, found = evaluate()
+    assert {name for name, one in found.items() if one.value is None} == {"linear_20", "linear_100", "linear_all"}
+    assert type(error).__name__ in found["linear_20"].reason
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError("disk"), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")]
+)
+def test_a_fault_of_the_machine_fails_the_job_which_may_succeed_elsewhere(monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(probes, "fit_knn", fail)
+    with pytest.raises(type(error)):
+        evaluate()
+
+
+def test_an_exception_of_the_models_own_answer_is_raised():
+    class Failing(Identity):
+        def encode(self, x):
+            raise ValueError("the model's")
+
+    with pytest.raises(ValueError, match="the model's"):
+        evaluate(Failing())

@@ -1,11 +1,13 @@
 import hashlib
 import sys
 from dataclasses import is_dataclass
+from pathlib import Path
 
 import pytest
+import torch
 
 from mae_bench.foundation.errors import UsageError
-from mae_bench.planning.adapter_code import code_hash, load_class, load_object
+from mae_bench.planning.adapter_code import code_hash, code_hash_of_file, load_class, load_object
 
 TINY = """
 from mae_bench import Adapter
@@ -134,3 +136,100 @@ def test_a_class_without_a_file_cannot_be_hashed():
 
     with pytest.raises(UsageError, match="no file whose text"):
         code_hash(type("Nowhere", (Adapter,), {"__module__": "builtins"}))
+
+
+GREETING = TINY + "    name = 'Größe é'\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (GREETING.encode("utf-8-sig"), "Größe é"),
+        (GREETING.replace("\n", "\r\n").encode(), "Größe é"),
+        (GREETING.replace("\n", "\r").encode(), "Größe é"),
+        (f"# -*- coding: latin-1 -*-\n{GREETING}".encode("latin-1"), "Größe é"),
+        (f"#!/usr/bin/env python\n# coding: cp1252\n{GREETING}".encode("cp1252"), "Größe é"),
+        (f"\ufeff# coding: utf-8\n{GREETING}".encode(), "Größe é"),
+    ],
+)
+def test_a_file_is_read_as_python_reads_it(tmp_path, content, name):
+    path = tmp_path / "encoded.py"
+    path.write_bytes(content)
+    adapter_class = load_class(str(path))
+    assert adapter_class.name == name
+    assert code_hash(adapter_class) == code_hash_of_file(path)
+
+
+def test_the_hash_is_that_of_the_text_however_it_is_encoded_and_as_it_was_of_plain_utf_8(tmp_path):
+    plain = hashlib.sha256(GREETING.encode()).hexdigest()
+    for number, content in enumerate(
+        (GREETING.encode(), GREETING.encode("utf-8-sig"), GREETING.replace("\n", "\r\n").encode())
+    ):
+        path = tmp_path / f"encoded_{number}.py"
+        path.write_bytes(content)
+        assert code_hash_of_file(path) == plain
+        assert code_hash(load_class(str(path))) == plain
+
+
+@pytest.mark.parametrize("first", ["# coding: no-such-encoding", "# coding: ascii"])
+def test_an_encoding_that_is_none_is_a_sentence(tmp_path, first):
+    path = tmp_path / "encoded.py"
+    path.write_bytes(f"{first}\n{GREETING}".encode())
+    with pytest.raises(UsageError, match=r"model file encoded\.py cannot be read"):
+        load_class(str(path))
+
+
+def test_a_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "tiny.py").write_text(TINY)
+    assert load_class("~/tiny.py") is load_class(str(tmp_path / "tiny.py"))
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_class("~nobody_of_that_name/tiny.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("import sys\n\nsys.exit()\n", "line 3: SystemExit"),
+        ("import sys\nsys.exit('no')\n", "line 2: SystemExit: no"),
+        ("def f():\n    raise GeneratorExit\n\n\nf()\n", "line 2: GeneratorExit"),
+        ("class Odd(BaseException):\n    pass\n\nraise Odd('so')\n", "line 4: Odd: so"),
+    ],
+)
+def test_a_file_that_exits_is_a_faulty_file(write, text, fault):
+    path = write(text)
+    for _ in range(2):
+        with pytest.raises(UsageError, match=rf"^model file tiny\.py fails at {fault}; fix the file\.$"):
+            load_class(str(path))
+
+
+def test_an_interruption_while_a_file_loads_is_none_of_its_faults(write):
+    path = write("raise KeyboardInterrupt\n")
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            load_class(str(path))
+
+
+def test_a_module_that_exits_is_a_sentence(write, monkeypatch):
+    write("import sys\nsys.exit()\n", "exiting_module_of_this_test.py")
+    monkeypatch.syspath_prepend(write("", "other.py").parent)
+    sentence = r"cannot be imported \(SystemExit at line 2 of exiting_module_of_this_test\.py\); correct"
+    with pytest.raises(UsageError, match=sentence):
+        load_class("exiting_module_of_this_test:Tiny")
+
+
+def test_loading_a_file_changes_nothing_for_others(write):
+    """The rest is in the tests of `foundation.process`."""
+    path = write(f"import os, torch\ntorch.set_default_dtype(torch.float64)\nos.chdir('/')\n{TINY}")
+    before = Path.cwd()
+    load_class(str(path))
+    assert torch.get_default_dtype() == torch.float32
+    assert Path.cwd() == before
+
+
+def test_a_class_that_is_loaded_is_given_for_its_hash_even_after_an_edit(write):
+    path = write(TINY)
+    planned = load_class(str(path))
+    write(TINY.replace("number = 1", "number = 2"))
+    assert load_class(str(path), hashlib.sha256(TINY.encode()).hexdigest()) is planned
+    assert load_class(str(path), "0" * 64).number == 2

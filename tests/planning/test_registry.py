@@ -10,6 +10,7 @@ import torch
 from mae_bench.foundation.content import content_folder
 from mae_bench.foundation.errors import UsageError
 from mae_bench.job.initial_state import check_models
+from mae_bench.planning import registry, suites
 from mae_bench.planning.plan import plan
 from mae_bench.planning.registry import (
     build_adapter,
@@ -20,6 +21,7 @@ from mae_bench.planning.registry import (
     resolve_models,
     resolve_tasks,
 )
+from mae_bench.report import submission
 
 ADAPTER = """
 import torch
@@ -103,6 +105,19 @@ def test_a_label_resolves_to_the_model_that_bears_it():
 def test_a_wrong_name_ends_with_the_nearest_right_ones(text, fault):
     with pytest.raises(UsageError, match=fault):
         resolve_models(text)
+
+
+def test_what_a_system_hides_among_tasks_models_and_suites_has_no_name(tmp_path, monkeypatch, make_record):
+    for folder, file in (("tasks", "digits.toml"), ("baselines", "mae.py"), ("tasks/suites", "paper-table4.toml")):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / file).write_bytes((content_folder("tasks").parent / folder / file).read_bytes())
+        (tmp_path / folder / f"._{file}").write_bytes(b"\x00\x05\x16\x07AppleDouble")
+    for module in (registry, suites, submission):
+        monkeypatch.setattr(module, "content_folder", lambda name: tmp_path / name)
+    assert [listing.offer.name for listing in list_models()] == ["mae"]
+    assert [listing.offer.name for listing in list_tasks()] == ["digits"]
+    assert [listing.name for listing in suites.list_suites()] == ["paper-table4"]
+    assert submission._next_steps({tmp_path / "record.json": make_record()}, tmp_path)
 
 
 def test_a_model_from_a_file_bears_its_classs_name_and_never_its_path(tiny, monkeypatch):

@@ -137,6 +137,15 @@ def test_what_an_installed_package_took_from_a_models_folder_is_not_handed_on(tm
     assert user_of_the_user.name() == "installed"
 
 
+def test_a_models_own_file_hides_nothing_of_python_or_the_harness(tmp_path):
+    for name in ("json", "torch", "random", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('this is not the one')\n")
+    (tmp_path / "plain.py").write_text(
+        "import json, torch, random, numpy\nfrom mae_bench import Adapter\nclass Plain(Adapter):\n    pass\n"
+    )
+    assert load_class(str(tmp_path / "plain.py")).__name__ == "Plain"
+
+
 @pytest.mark.parametrize("call", ["insert(0, ROOT)", "insert(1, ROOT)", "append(ROOT)", "extend([ROOT])"])
 def test_what_a_file_puts_on_the_path_is_there_when_it_runs_and_only_then(tmp_path, call):
     """A file in a subfolder of its repository, as most are."""

@@ -180,3 +180,24 @@ def test_an_unknown_preset_names_the_known_ones(digits_task: Task) -> None:
 def test_tasks_load_without_torch() -> None:
     code = "import sys, mae_bench.planning.task, mae_bench.planning.plan; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("encoding", "first", "newline"),
+    [("utf-8-sig", "", "\n"), ("utf-8", "", "\r\n"), ("latin-1", "# -*- coding: latin-1 -*-\n", "\n")],
+)
+def test_a_task_file_is_read_as_python_reads_its_own(tmp_path: Path, encoding: str, first: str, newline: str) -> None:
+    """And is the same task: its protocol, and so every key, is of what the file says."""
+    path = changed(tmp_path, 'title = "', 'title = "Größe ')
+    plain = load_task(path)
+    path.write_text(first + path.read_text(encoding="utf-8"), encoding=encoding, newline=newline)
+    assert load_task(path) == plain
+    assert plain.title.startswith("Größe ")
+
+
+@pytest.mark.parametrize("content", [b'title = "\xe9"', b"# coding: no-such-encoding\n"])
+def test_a_task_file_of_no_known_encoding_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"task file odd\.toml cannot be read"):
+        load_task(path)
