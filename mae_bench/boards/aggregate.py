@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mae_bench.boards.conditions import (
-    CONDITIONS,
     ROW,
+    comparable_with,
     describe_difference,
     frame_of_runs,
     reference_conditions,
     shortened,
 )
 from mae_bench.boards.doubt import doubt_about
+from mae_bench.boards.samples import samples_note
 from mae_bench.boards.significance import inseparable_from_best
 from mae_bench.boards.spread import Sample, mean_of, sample_of
-from mae_bench.metrics.catalogue import board_order, metric_kind
+from mae_bench.metrics.catalogue import NLL_FALL, board_order, metric_kind
 from mae_bench.planning.task import DEFAULT_PRESET, PRESETS, ReportedRow, Task
 from mae_bench.records.schema import Record
 
@@ -125,9 +126,9 @@ def _board(tasks: Mapping[str, Task], runs: pd.DataFrame, verified: frozenset[st
     declared = task.protocol_hash(preset) if task is not None and current else None
     own = runs["trained"] == ""
     reference = reference_conditions(runs[own] if own.any() else runs, declared)
-    comparable = (runs[list(CONDITIONS)] == reference).all(axis=1)
+    comparable = comparable_with(runs, reference)
     metrics = sorted(
-        {m for record in runs["record"] for m in (*record.metrics, *record.not_supported)}, key=board_order
+        {m for record in runs["record"] for m in (*record.all_metrics, *record.not_supported)}, key=board_order
     )
     primary = _primary(task)
 
@@ -162,6 +163,9 @@ def _board(tasks: Mapping[str, Task], runs: pd.DataFrame, verified: frozenset[st
             f"These records were measured under protocol {shortened(reference['protocol'])}, but the task file now "
             f"declares {shortened(declared)}: run the models again."
         )
+    falls = [(row.label, _mean(row, "nll"), _mean(row, NLL_FALL)) for row in rows]
+    if unsettled := samples_note(falls):
+        notes.append(unsettled)
     return Board(
         task=name,
         title=name if task is None else task.title,
@@ -197,8 +201,12 @@ def _primary(task: Task | None) -> str:
     return "bits_per_dim" if grey else "nll"
 
 
+def _mean(row: Row, metric: str) -> float | None:
+    return row.cells[metric].mean if metric in row.cells else None
+
+
 def _rank(row: Row, primary: str) -> tuple[bool, float, str]:
-    mean = row.cells[primary].mean if primary in row.cells else None
+    mean = _mean(row, primary)
     return (mean is None, 0.0 if mean is None else mean, row.label)
 
 
@@ -207,7 +215,7 @@ def _origin(record: Record, run: pd.Series[Any], reference: pd.Series[Any]) -> s
     assert record.trained is not None, "only rows of models that were trained elsewhere have an origin"
     task, preset = record.trained.task, record.trained.preset
     origin = f"trained on {task.name}, task version {task.version}, preset {preset}; scored here without training"
-    alike = (run[list(CONDITIONS)] == reference).all()
+    alike = comparable_with(run.to_frame().T, reference).all()
     return origin if alike else f"{origin}, {describe_difference(run, reference)}"
 
 
@@ -242,14 +250,14 @@ def _row(records: Sequence[Record], metrics: Sequence[str]) -> Row:
 def _cell(records: Sequence[Record], metric: str) -> Cell:
     n = len(records)
     for record in records:
-        measured = record.metrics.get(metric)
+        measured = record.all_metrics.get(metric)
         if measured is None:
-            return Cell(
-                None, None, n, None, reason=record.not_supported.get(metric, f"not measured at seed {record.seed}")
-            )
+            asked = "nll" if metric == NLL_FALL else metric
+            reason = record.not_supported.get(asked, f"not measured at seed {record.seed}")
+            return Cell(None, None, n, None, reason=reason)
         if measured.value is None:
             return Cell(None, None, n, None, reason=f"seed {record.seed}: {measured.reason or 'not finite'}")
-    found = [record.metrics[metric] for record in records]
+    found = [record.all_metrics[metric] for record in records]
     sample = sample_of([one.value for one in found if one.value is not None])
     errors = [one.stderr for one in found if one.stderr is not None]
     spreads = [std for one in found if (std := sample_of(one.draws).std) is not None]

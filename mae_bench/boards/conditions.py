@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 CONDITIONS = {
     "engine_version": "engine version",
     "precision": "precision",
+    "matrix_precision": "training steps in",
     "protocol": "protocol",
     "data": "data",
     "validation_bits": "validation bits",
     "test_bits": "test bits",
 }
 """What rows must share to be ranked together: columns of the frame of runs, and the words for them."""
+ANY = "any"
+"""In a column of conditions: equal to whatever the ranked rows have. What is fitted without the default loop has no
+precision of training steps."""
 ROW = ["label", "adapter_source", "trained", *CONDITIONS]
 """What the runs of one row of a board share: columns of the frame of runs."""
 
@@ -31,6 +35,7 @@ def conditions_of(record: Record) -> dict[str, Any]:
         "trained": f"{trained.place} {sha256_of(trained.protocol)}" if trained else "",
         "engine_version": record.engine_version,
         "precision": record.precision,
+        "matrix_precision": record.training.matrix_precision if record.training.steps else ANY,
         "protocol": hashes.protocol,
         "data": hashes.data,
         "validation_bits": hashes.validation_bits or "none",
@@ -64,11 +69,22 @@ def frame_of_runs(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def reference_conditions(runs: pd.DataFrame, declared: str | None) -> pd.Series[Any]:
-    """The conditions of the ranked rows: complete runs come first, then the declared protocol, then a newer engine."""
-    by_claim = runs.assign(declared=runs["protocol"] == declared).sort_values(
-        ["complete", "declared", "engine_version", "created", "record_hash"]
-    )
+    """The conditions of the ranked rows: complete runs come first, then the declared protocol, then a newer engine,
+    then the precision of training that the protocol names.
+    """
+    named = [record.protocol["training"].get("matrix_precision", "float32") for record in runs["record"]]
+    by_claim = runs.assign(
+        declared=runs["protocol"] == declared,
+        trained=runs["matrix_precision"] != ANY,
+        as_named=runs["matrix_precision"] == named,
+    ).sort_values(["complete", "declared", "engine_version", "trained", "as_named", "created", "record_hash"])
     return by_claim.iloc[-1][list(CONDITIONS)]
+
+
+def comparable_with(runs: pd.DataFrame, reference: pd.Series[Any]) -> pd.Series[bool]:
+    """Which of `runs` were measured under the conditions of `reference`."""
+    conditions = runs[list(CONDITIONS)]
+    return ((conditions == reference) | (conditions == ANY)).all(axis=1)
 
 
 def describe_difference(run: pd.Series[Any], reference: pd.Series[Any]) -> str:
@@ -76,7 +92,7 @@ def describe_difference(run: pd.Series[Any], reference: pd.Series[Any]) -> str:
     parts = [
         f"{words} {shortened(run[column])} (ranked rows: {shortened(reference[column])})"
         for column, words in CONDITIONS.items()
-        if run[column] != reference[column]
+        if run[column] not in {reference[column], ANY}
     ]
     return "measured with " + ", ".join(parts)
 

@@ -101,7 +101,7 @@ def run(
 
     check_threads()  # before torch, which would say so too
 
-    from mae_bench.executors.run import check_writable
+    from mae_bench.executors.run import check_writable, kept_record
     from mae_bench.foundation.source import absolute
     from mae_bench.job.initial_state import check_models, describe_changes
     from mae_bench.records.store import Store
@@ -115,6 +115,7 @@ def run(
     executor = where.check() if dry_run else where.executor()
     if settings.compile:
         _check_compiler(executor)
+    _tell_precision([job for job in jobs if kept_record(store, job, overwrite_strategy) is None], executor, settings)
     if dry_run or executor is None:
         check_writable(store.root, make=False)
         context.exit(_print_matrix(jobs, store, overwrite_strategy))
@@ -128,6 +129,24 @@ def _check_compiler(executor: "Executor | None") -> None:
 
     if isinstance(executor, InProcess):
         check_compiler(executor.device)
+
+
+def _tell_precision(jobs: "Sequence[Job]", executor: "Executor | None", settings: JobSettings) -> None:
+    """Say so if the devices of this run lack the precision that the jobs are to train in; UsageError if it was asked
+    for. Where the devices are not known here, each job finds out for itself.
+    """
+    import torch
+
+    from mae_bench.job.precision import note_on_precision
+
+    notes = {
+        note_on_precision(settings.matrix_precision, job.task.protocol(job.preset).training, torch.device(device))
+        for job in jobs
+        if job.trained is None
+        for device in (executor.devices if executor else ())
+    }
+    for note in sorted(filter(None, notes)):
+        click.echo(f"note: {note}", err=True)
 
 
 def _plan_jobs(

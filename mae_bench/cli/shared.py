@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import reduce, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 import click
 
@@ -161,6 +161,7 @@ def takes_job_settings(function: Function) -> Function:
     options = []
     for one in fields(JobSettings):
         switch = isinstance(one.default, bool)
+        words = [word for word in get_args(one.type) if isinstance(word, str)]
         above_zero = one.metadata["above_zero"]
         options.append(
             click.option(
@@ -168,7 +169,7 @@ def takes_job_settings(function: Function) -> Function:
                 one.name,
                 default=one.default,
                 is_flag=switch,
-                type=None if switch else click.FloatRange(min=0, min_open=above_zero),
+                type=None if switch else click.Choice(words) if words else click.FloatRange(0, min_open=above_zero),
                 show_default=not switch and one.default is not None,
                 help=one.metadata["help"],
             )

@@ -34,6 +34,11 @@ class JobResult:
 class Executor(Protocol):
     """Runs jobs. An executor chooses where and how many at a time; the numbers are the same."""
 
+    @property
+    def devices(self) -> Sequence[str]:
+        """Those of the jobs, as torch calls them; none if they are not known here."""
+        ...
+
     def run(
         self, jobs: "Sequence[Job]", store: "Store", settings: "JobSettings", report: "RunDisplay"
     ) -> Generator[JobResult, None, None]:

@@ -22,6 +22,11 @@ class InProcess:
 
     device: str
 
+    @property
+    def devices(self) -> Sequence[str]:
+        """As `Executor.devices`."""
+        return (self.device,)
+
     def run(
         self, jobs: Sequence[Job], store: Store, settings: JobSettings, report: RunDisplay
     ) -> Generator[JobResult, None, None]:

@@ -49,6 +49,11 @@ class OnRay:
     cpus: float
     timeout_minutes: float | None = None
 
+    @property
+    def devices(self) -> Sequence[str]:
+        """As `Executor.devices`: those of other machines."""
+        return ()
+
     def run(
         self, jobs: Sequence[Job], store: Store, settings: JobSettings, report: RunDisplay
     ) -> Generator[JobResult, None, None]:

@@ -71,6 +71,11 @@ class Slots:
     slots: Sequence[Slot]
     timeout_minutes: float | None = None
 
+    @property
+    def devices(self) -> Sequence[str]:
+        """As `Executor.devices`."""
+        return tuple(dict.fromkeys(slot.device for slot in self.slots))
+
     def run(
         self, jobs: Sequence[Job], store: Store, settings: JobSettings, report: RunDisplay
     ) -> Generator[JobResult, None, None]:

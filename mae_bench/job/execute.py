@@ -167,6 +167,7 @@ def _score(job: Job, model: Adapter, data: DataSet, shards: FinishedShards, prog
             name: _shortened(reason) for outcome in outcomes for name, reason in outcome.not_supported.items()
         },
         "nll_by_samples": density.nll_by_samples,
+        "nll_fall_stderr": density.nll_fall_stderr,
         "broken_laws": laws.broken_laws(model, images, values, density, job.seed),
     }
 

@@ -1,7 +1,7 @@
 """How a job is run. The options of `run` are made from the fields here, and one object carries them to the training."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 def _setting(default: Any, explanation: str, *, above_zero: bool = False) -> Any:
@@ -20,6 +20,11 @@ class JobSettings:
         above_zero=True,
     )
     checkpoint_minutes: float = _setting(1.0, "Time between two checkpoints within an epoch.")
+    matrix_precision: Literal["preset", "float32", "bfloat16"] = _setting(
+        "preset",
+        "What training steps compute matrix products and convolutions in; bfloat16 needs a processor or GPU that has "
+        "instructions for it. preset: as the preset says, and float32 where they are lacking.",
+    )
     compile: bool = _setting(
         False,
         "Compile the training steps by torch.compile: faster steps, rounded differently, after minutes of compiling. "

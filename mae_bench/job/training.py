@@ -6,6 +6,7 @@ that was killed at any moment and started again ends, on a CPU, in the same bits
 
 import math
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mae_bench.foundation.seeding import derive_seed, numpy_generator, seed_ever
 from mae_bench.job.checkpoint import TRAINING_FILE, load_checkpoint
 from mae_bench.job.compilation import compiled_loss
 from mae_bench.job.polyak import PolyakAverage
+from mae_bench.job.precision import choose_precision
 from mae_bench.job.settings import JobSettings
 from mae_bench.job.training_state import TrainingOutcome, TrainingParts, TrainingState, restore_training, save_training
 from mae_bench.metrics.answers import first_not_finite, seeded
@@ -33,8 +35,8 @@ EXPLOSION = 100.0
 class TrainingContext:
     """What `Adapter.fit` is given (`mae_bench.adapter.FitContext`); holds the outcome once the loop has run.
 
-    job_settings.max_minutes counts the minutes of training in this process. job_settings.compile is for a training that
-    begins here (`mae_bench.job.compilation`); a resumed one continues as it began.
+    job_settings.max_minutes counts the minutes of training in this process. job_settings.compile and
+    matrix_precision are for a training that begins here; a resumed one continues as it began.
     """
 
     def __init__(
@@ -82,7 +84,10 @@ class TrainingLoop:
         self.path = context.checkpoint_directory / TRAINING_FILE
         self.batches = max(1, len(train) // settings.batch_size)
         self.state = TrainingState(
-            settings.learning_rate, threads=torch.get_num_threads(), compiled=context.job_settings.compile
+            settings.learning_rate,
+            threads=torch.get_num_threads(),
+            compiled=context.job_settings.compile,
+            matrix_precision=choose_precision(context.job_settings.matrix_precision, settings, context.device),
         )
         self.unread: list[tuple[Tensor, dict[str, Tensor]]] = []
         self.best: dict[str, Tensor] = {}
@@ -139,7 +144,8 @@ class TrainingLoop:
 
     def _step(self, x: Tensor) -> None:
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.loss(x)
+        with self._matrices():
+            loss = self.loss(x)
         loss.total.backward()
         torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), self.settings.gradient_clip)
         for group in self.optimiser.param_groups:
@@ -149,6 +155,12 @@ class TrainingLoop:
         self.state.learning_rate *= self.settings.learning_rate_decay
         self.state.step += 1
         self.unread.append((loss.total.detach(), {name: term.detach() for name, term in loss.terms.items()}))
+
+    def _matrices(self) -> AbstractContextManager[object]:
+        """Within, matrix products and convolutions are in bfloat16 if this training's are."""
+        if self.state.matrix_precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.context.device.type, torch.bfloat16)
 
     def _read_losses(self) -> None:
         """Bring the losses since the last reading to the host, add them to the epoch's sums, stop at a bad one."""
@@ -259,6 +271,7 @@ class TrainingLoop:
             self._seconds(),
             state.threads,
             state.compiled,
+            state.matrix_precision,
             self._own_settings(),
         )
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mae_bench.foundation.seeding import host_generators, restore_host_generators
 from mae_bench.job.checkpoint import save_checkpoint, under_prefix, with_prefix
+from mae_bench.planning.task import MatrixPrecision
 
 _HOST = "host_generators"
 """Beside the fields of `TrainingState` in the checkpoint: the states of numpy's and Python's generators."""
@@ -36,6 +37,8 @@ class TrainingState:
     threads: int = 1
     compiled: bool = False
     """Whether torch.compile compiled the steps."""
+    matrix_precision: MatrixPrecision = "float32"
+    """What the steps compute matrix products and convolutions in."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class TrainingOutcome:
     seconds: float
     threads: int
     compiled: bool = False
+    matrix_precision: MatrixPrecision = "float32"
     own_settings: dict[str, Any] | None = None
     """The settings of the task that `fit` replaced, with their new values; None without the default loop."""
 

@@ -23,7 +23,8 @@ class MetricKind:
 
     direction: which values are better; "none" if no value is better than another. decimals: how many a board shows, of
     an accuracy in per cent. lowest, highest: what every image's value lies between, and so their mean does; a `noisy`
-    one is estimated by random draws, and its mean may miss the bounds by chance.
+    one is estimated by random draws, and its mean may miss the bounds by chance. A `derived` one is in no record, since
+    it follows from what is; boards show it.
     """
 
     name: str
@@ -35,12 +36,16 @@ class MetricKind:
     lowest: float = 0.0
     highest: float = inf
     noisy: bool = False
+    derived: bool = False
 
 
+NLL_FALL = "nll_fall"
+"""What the last factor of four in importance samples took off the NLL: NLL(K/4) - NLL(K)."""
 KINDS = {
     kind.name: kind
     for kind in (
         MetricKind("nll", "NLL", "nats", "lower", "density", 2, noisy=True),
+        MetricKind(NLL_FALL, "NLL fall", "nats", "none", "density", 2, derived=True),
         MetricKind("bits_per_dim", "bits/dim", "bits/dim", "lower", "density", 3, noisy=True),
         MetricKind("negative_elbo", "-ELBO", "nats", "lower", "density", 2, noisy=True),
         MetricKind("reconstruction_error", "RE", "nats", "none", "density", 2),
@@ -74,7 +79,7 @@ def metric_kind(name: str) -> MetricKind:
 
 def metrics_of(family: Family) -> tuple[str, ...]:
     """The metrics of a family that every protocol has, in the order of the boards; none for the probes."""
-    return tuple(name for name, kind in KINDS.items() if kind.family == family)
+    return tuple(name for name, kind in KINDS.items() if kind.family == family and not kind.derived)
 
 
 MetricName = Annotated[str, AfterValidator(lambda name: metric_kind(name).name)]

@@ -21,7 +21,7 @@ from mae_bench.adapter import Adapter, Images, ImportanceTerms, NotSupported, Pr
 from mae_bench.foundation.errors import MaeBenchError
 from mae_bench.foundation.seeding import derive_seed, numpy_generator
 from mae_bench.metrics.answers import ask_importance_terms, seeded
-from mae_bench.metrics.catalogue import metrics_of
+from mae_bench.metrics.catalogue import NLL_FALL, metrics_of
 from mae_bench.metrics.outcome import DensityOutcome, Measurement, computed, without_value
 from mae_bench.metrics.settings import DensitySettings, sample_levels
 
@@ -173,7 +173,10 @@ def combine_shards(shards: Sequence[ShardScores], dimensions: int) -> DensityOut
     measurements = computed(names, n, lambda: [Measurement.over_images(name, per_image[name]) for name in names])
     if measurements[0].value is None:
         return DensityOutcome(measurements, {}, {})
-    return DensityOutcome(measurements, {}, {k: float(values.mean()) for k, values in nll.items()})
+    levels = sorted(nll)
+    fall = Measurement.over_images(NLL_FALL, nll[levels[-2]] - nll[levels[-1]]) if len(levels) > 1 else None
+    means = {k: float(values.mean()) for k, values in nll.items()}
+    return DensityOutcome(measurements, {}, means, fall.stderr if fall else None)
 
 
 def _chosen_images(available: int, settings: DensitySettings, task_seed: int) -> Tensor:

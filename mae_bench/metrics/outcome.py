@@ -57,6 +57,8 @@ class DensityOutcome(Outcome):
 
     nll_by_samples: dict[int, float]
     """The NLL estimated from k samples, nats, for k = 1, 4, 16, ...; empty if it is not finite."""
+    nll_fall_stderr: float | None = None
+    """The standard error of NLL(K/4) - NLL(K) over the images; None with one image, and if no K/4 was estimated."""
 
 
 def without_value(names: Iterable[str], n: int, reason: str) -> list[Measurement]:

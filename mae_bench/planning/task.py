@@ -14,7 +14,8 @@ from mae_bench.metrics.settings import DensitySettings, PosteriorSettings, Probe
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """The name of a task or a preset; it is also a folder name in the store."""
 Tolerance = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-PRESETS = ("smoke", "small", "paper")
+MatrixPrecision = Literal["float32", "bfloat16"]
+PRESETS = ("smoke", "small", "medium", "paper")
 DEFAULT_PRESET = "small"
 
 
@@ -74,6 +75,9 @@ class TrainingSettings(Settings):
     halvings: Annotated[int, Field(ge=0)]
     """The halving with this number ends training instead: 3 halves the rate twice. 0: no halving ends training."""
     max_epochs: Count
+    matrix_precision: Literal["bfloat16"] | None = None
+    """What matrix products and convolutions of training steps are computed in (`mae_bench.job.precision`); None, which
+    no protocol's hash depends on: float32."""
 
 
 class Protocol(Settings):

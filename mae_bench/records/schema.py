@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mae_bench.foundation.canonical import sha256_of
-from mae_bench.metrics.catalogue import MetricName
+from mae_bench.metrics.catalogue import NLL_FALL, MetricName, metric_kind
 from mae_bench.planning.names import MODEL_NAME, model_label, run_title
-from mae_bench.planning.task import Name
+from mae_bench.planning.task import MatrixPrecision, Name
 
 SCHEMA_VERSION = 1
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -76,6 +76,8 @@ class TrainingSection(Section):
     parameters: int
     compiled: bool = False
     """Whether its steps were compiled by torch.compile."""
+    matrix_precision: MatrixPrecision = "float32"
+    """What its steps computed matrix products and convolutions in."""
     curve: tuple[EpochRow, ...] = ()
     own_settings: dict[str, Any] | None = None
     """The settings of the default loop that the model's `fit` replaced, by name, and what it replaced them with. None
@@ -159,6 +161,9 @@ class Record(Section):
     """The time in UTC, ISO 8601."""
     record_hash: Hash
     trained: TrainedSection | None = None
+    nll_fall_stderr: Finite | None = None
+    """The standard error over the test images of what the last factor of four in importance samples takes off the NLL;
+    `nll_by_samples` has the value itself. None in older records too."""
     broken_laws: tuple[str, ...] = ()
     """What the run itself found wrong with the model's answers (`mae_bench.metrics.laws`), a clause each."""
 
@@ -167,6 +172,23 @@ class Record(Section):
         """One line that names the run for people, like `Job.title`."""
         place = self.trained.place if self.trained else None
         return run_title(self.task.name, self.preset, self.model.label, self.seed, place)
+
+    @property
+    def all_metrics(self) -> dict[MetricName, Metric]:
+        """`metrics`, and those that follow from the rest of the record: what boards show."""
+        levels, nll, kind = sorted(self.nll_by_samples), self.metrics.get("nll"), metric_kind(NLL_FALL)
+        if nll is None or len(levels) == 1:
+            return self.metrics
+        value = self.nll_by_samples[levels[-2]] - self.nll_by_samples[levels[-1]] if levels else None
+        fall = Metric(
+            value=value,
+            stderr=self.nll_fall_stderr,
+            n=nll.n,
+            unit=kind.unit,
+            direction=kind.direction,
+            reason=nll.reason,
+        )
+        return {**self.metrics, NLL_FALL: fall}
 
     def content(self) -> dict[str, Any]:
         """The record as its file holds it. A field that the file lacks stays absent, so that a field which a

@@ -1,6 +1,6 @@
 """What the importance-weighted estimates can be: each is a mean over the same images and the same K draws an image."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import inf, log, log1p, prod, sqrt
 
@@ -25,6 +25,8 @@ def density_faults(record: Record, task: Task, protocol: Protocol) -> Iterator[s
     if "nll" not in values:
         if curve:
             yield "nll_by_samples has values, but nll has none"
+        if record.nll_fall_stderr is not None:
+            yield "nll_fall_stderr has a value, but nll has none"
         return
     levels = sample_levels(protocol.density.importance_samples)
     if set(curve) != set(levels):
@@ -39,6 +41,7 @@ def density_faults(record: Record, task: Task, protocol: Protocol) -> Iterator[s
                 f"nll_by_samples rises from {curve[few]:g} at {few} samples to {curve[many]:g} at {many}, but more of "
                 "the same draws never raise it"
             )
+    yield from _fall_faults(record.nll_fall_stderr, [curve[k] for k in levels], max(1, metrics["nll"].n))
     for name in _NATS:
         if abs(values.get(name, 0.0)) > LARGEST:
             yield f"{name} is {values[name]:g}, beyond what log-densities in float32 add up to, {LARGEST:.1g}"
@@ -67,6 +70,15 @@ def _equality_faults(
             yield f"{name} is {values[name]:g} and {other} is {wanted:g}, but they must be equal"
     if "negative_elbo" in values and exceeds(values["nll"], values["negative_elbo"]):
         yield f"negative_elbo is {values['negative_elbo']:g}, below nll, {values['nll']:g}"
+
+
+def _fall_faults(stderr: float | None, curve: Sequence[float], n: int) -> Iterator[str]:
+    """More samples lower the estimate of every image or leave it, so its falls have at most their mean as an error."""
+    if stderr is None:
+        return
+    largest = curve[-2] - curve[-1] if n > 1 and len(curve) > 1 else 0.0
+    if stderr < 0 or exceeds(stderr, largest) or len(curve) == 1 or n == 1:
+        yield f"nll_fall_stderr is {stderr:g}, but {n} images whose mean fall is {largest:g} allow 0 to that at most"
 
 
 def _error_faults(values: Mapping[str, float], errors: Mapping[str, float], n: int, dimensions: int) -> Iterator[str]:

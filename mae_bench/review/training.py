@@ -89,6 +89,7 @@ def _own_fit_faults(training: TrainingSection) -> Iterator[str]:
         "steps": (training.steps, 0),
         "best_epoch": (training.best_epoch, None),
         "compiled": (training.compiled, False),
+        "matrix_precision": (training.matrix_precision, "float32"),
         "own_settings": (training.own_settings, None),
         "the length of the curve": (len(training.curve), 0),
     }

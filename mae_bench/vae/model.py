@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mae_bench.adapter import Adapter, DataSpec, DiagonalGaussian, ImportanceTerms, Likelihood, Loss
 from mae_bench.nn.parallel import in_parts
+from mae_bench.nn.precision import at_least_float32, in_float32
 from mae_bench.nn.weight_norm import data_dependent_initialisation, folded_weights
 from mae_bench.vae.parts import Networks
 
@@ -24,6 +25,8 @@ class VAE(Adapter):
 
     networks: encoder, posterior, prior and decoder, as `autoregressive_networks` and `factorised_networks` make them.
     objective: the loss to minimise.
+
+    Under autocast, encoder and decoder compute in its precision; posterior, prior, densities and objective in float32.
     """
 
     likelihoods: ClassVar[Set[Likelihood]] = frozenset({"bernoulli", "discretized_logistic_mixture"})
@@ -50,7 +53,9 @@ class VAE(Adapter):
 
     def posterior(self, x: Tensor) -> DiagonalGaussian:
         """q(z|x): mean and log_variance [B, D]."""
-        posterior: DiagonalGaussian = self.posterior_of(self.encoder(x))
+        features = at_least_float32(self.encoder(x))
+        with in_float32(x.device):
+            posterior: DiagonalGaussian = self.posterior_of(features)
         return posterior
 
     def encode(self, x: Tensor) -> Tensor:
@@ -66,7 +71,8 @@ class VAE(Adapter):
         posterior = self.posterior(x)
         terms = self._terms(x, posterior, 1)
         kl = (terms.log_posterior - terms.log_prior).squeeze(1)
-        return self.objective(-terms.log_likelihood.squeeze(1), kl, posterior)
+        with in_float32(x.device):
+            return self.objective(-terms.log_likelihood.squeeze(1), kl, posterior)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """A draw from p(x|z) at z = the posterior mean: [B, C, H, W]."""
@@ -84,9 +90,11 @@ class VAE(Adapter):
         images = x.repeat_interleave(samples, dim=0)
         with folded_weights(cast(nn.Module, self.decoder)):
             log_likelihood = self._decode(images, rows)
+        with in_float32(x.device):
+            log_prior = self.prior.log_density(rows)
         return ImportanceTerms(
             log_likelihood=log_likelihood.view(-1, samples),
-            log_prior=self.prior.log_density(rows).view(-1, samples),
+            log_prior=log_prior.view(-1, samples),
             log_posterior=posterior.log_density(z),
         )
 

@@ -48,6 +48,7 @@ FACTS: dict[str, Callable[[Record], object]] = {
     "Training ended": lambda record: f"{record.training.status}: {record.training.reason}",
     "Epochs": lambda record: record.training.epochs,
     "Steps": lambda record: f"{record.training.steps}{', compiled' if record.training.compiled else ''}",
+    "Training steps in": lambda record: record.training.matrix_precision,
     "Best epoch": lambda record: record.training.best_epoch,
     "Trainable parameters": lambda record: f"{record.training.parameters:,}",
     "Training, seconds": lambda record: f"{record.clocks.training_seconds:.1f}",
@@ -122,7 +123,7 @@ def _metric_row(board: Board, row: Row, metric: str) -> MetricRow:
 
 def _seed_value(metric: str, record: Record) -> str:
     """The value and, in brackets, its standard error; if there is no value, why."""
-    found: Metric | None = record.metrics.get(metric)
+    found: Metric | None = record.all_metrics.get(metric)
     if found is None:
         return f"{ABSENT} {record.not_supported.get(metric, 'not measured')}"
     if found.value is None:

@@ -7,13 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mae_bench.nn.pixelcnn import PixelCNN
+from mae_bench.nn.precision import at_least_float32
 from mae_bench.nn.resnet import UpwardBlock, halved
 from mae_bench.nn.weight_norm import ConvTranspose2d, Linear
 
 
 def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
     """Sum over pixels of log Bernoulli(x; sigmoid(logits)): bits and logits [N, C, H, W] -> [N], nats."""
-    return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
+    return -F.binary_cross_entropy_with_logits(at_least_float32(logits), x, reduction="none").flatten(1).sum(1)
 
 
 class PixelCNNDecoder(nn.Module):

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mae_bench.nn.precision import at_least_float32
+
 LOG_SCALE_BOUND = 7.0
 """log s lies between minus and plus this, with levels that run from -1 to 1. The lower bound is PixelCNN++'s, a ninth
 of a bin; at the upper one a logistic is flat over all levels, and nothing overflows."""
@@ -72,7 +74,7 @@ class DiscretisedLogisticMixture:
     def _split(self, maps: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """log weights [N, M, H, W]; means, log scales [N, M, C, H, W]; coefficients [N, M, pairs of channels, H, W]."""
         n, _, height, width = maps.shape
-        per_component = maps.reshape(n, self.components, -1, height, width).contiguous()
+        per_component = at_least_float32(maps).reshape(n, self.components, -1, height, width).contiguous()
         logits, means, log_scale, coefficients = per_component.split(
             [1, self.channels, self.channels, len(self.pairs)], dim=2
         )

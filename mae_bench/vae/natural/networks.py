@@ -44,6 +44,20 @@ NATURAL_SIZES = {
         resnet_widths=(96, 96, 48),
         resnet_blocks=(3, 2, 2),
     ),
+    "medium": NaturalSize(
+        latent_maps=16,
+        growths=(8, 8, 8),
+        dense_steps=(3, 3, 6),
+        features=96,
+        flow_steps=8,
+        flow_width=64,
+        conditioning_widths=(8, 4, 16),
+        pixelcnn_width=32,
+        pixelcnn_blocks=3,
+        dropout=0.0,
+        resnet_widths=(48, 48, 24),
+        resnet_blocks=(2, 1, 1),
+    ),
     "small": NaturalSize(
         latent_maps=8,
         growths=(4, 8, 8),
@@ -73,7 +87,7 @@ NATURAL_SIZES = {
         resnet_blocks=(1, 1, 1),
     ),
 }
-"""Preset paper is the specification's; small and smoke are narrower and shorter, with the same receptive field."""
+"""Preset paper is the specification's; medium, small and smoke are narrower, with the same receptive field."""
 
 
 def natural_autoregressive_networks(data: DataSpec, preset: str) -> Networks:

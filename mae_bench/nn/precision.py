@@ -1,0 +1,18 @@
+"""Parts of a model that stay in float32 while training runs matrix products and convolutions in bfloat16."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+
+def in_float32(device: torch.device) -> AbstractContextManager[object]:
+    """Within, autocast is off: what is called computes in the dtype of its inputs, which the caller casts."""
+    if not torch.amp.is_autocast_available(device.type):  # the meta device
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """`tensor`, in float32 if its own dtype is of fewer bits."""
+    return tensor.float() if tensor.dtype.itemsize < torch.float32.itemsize else tensor
