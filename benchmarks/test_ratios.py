@@ -14,6 +14,7 @@ from torch import Tensor
 
 from benchmarks.plain_process import PlainProcess, wait_for
 from benchmarks.test_paper_preset import paper_model, random_bits
+from mae_bench.job.precision import has_fast_bfloat16
 from mae_bench.vae import VAE
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -80,17 +81,25 @@ def test_nll(compare: Compare, model: VAE, name: str, samples: int, rounds: int)
     compare(name, nll, rounds, "nll", x, samples)
 
 
-def test_training_step(compare: Compare, model: VAE) -> None:
-    """Loss, gradients and a step of Adam on a batch of 100."""
+in_bfloat16 = pytest.mark.skipif(
+    not has_fast_bfloat16(torch.device(DEVICE)), reason=f"no instructions for bfloat16 on this {DEVICE}"
+)
+
+
+@pytest.mark.parametrize(("name", "bfloat16"), [("train", False), pytest.param("train_bf16", True, marks=in_bfloat16)])
+def test_training_step(compare: Compare, model: VAE, name: str, bfloat16: bool) -> None:
+    """Loss, gradients and a step of Adam on a batch of 100, against plain networks in float32 either way."""
     x = random_bits(100).to(DEVICE)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-5, fused=True)
 
     def step() -> None:
         optimiser.zero_grad()
-        model.loss(x).total.backward()
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=bfloat16):
+            loss = model.loss(x).total
+        loss.backward()
         optimiser.step()
 
-    compare("train", step, ROUNDS, "training_step", x)
+    compare(name, step, ROUNDS, "training_step", x)
 
 
 def test_sampling(compare: Compare, model: VAE) -> None:

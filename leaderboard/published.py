@@ -21,7 +21,7 @@ from mae_bench.planning.registry import known_tasks, resolve_models, resolve_tas
 from mae_bench.records.store import Store
 from mae_bench.report.jobs import jobs_display
 from mae_bench.report.submission import render_board_folder, submit
-from mae_bench.review.rerun import describe_agreement, rerun_record
+from mae_bench.review.rerun import Rerun, describe_agreement, rerun_record
 from mae_bench.review.verification import write_verification
 
 BOARD = Path(__file__).parent
@@ -76,7 +76,7 @@ def publish(result: JobResult, store: Store, board: Path) -> str:
         return f"failed: {job.title}: {record}"
     path = store.path_of(record)
     try:
-        rerun = rerun_record(
+        rerun: Rerun = rerun_record(
             record,
             job.task,
             checkpoint=checkpoint_of(record, path, None),

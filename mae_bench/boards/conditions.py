@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CONDITIONS = {
     "engine_version": "engine version",
     "precision": "precision",
-    "matrix_precision": "training steps in",
+    "matrix_precision": "precision of training steps",
     "protocol": "protocol",
     "data": "data",
     "validation_bits": "validation bits",
@@ -72,13 +72,18 @@ def reference_conditions(runs: pd.DataFrame, declared: str | None) -> pd.Series[
     """The conditions of the ranked rows: complete runs come first, then the declared protocol, then a newer engine,
     then the precision of training that the protocol names.
     """
-    named = [record.protocol["training"].get("matrix_precision", "float32") for record in runs["record"]]
     by_claim = runs.assign(
         declared=runs["protocol"] == declared,
         trained=runs["matrix_precision"] != ANY,
-        as_named=runs["matrix_precision"] == named,
+        as_named=runs["matrix_precision"] == runs["record"].map(_named_precision),
     ).sort_values(["complete", "declared", "engine_version", "trained", "as_named", "created", "record_hash"])
     return by_claim.iloc[-1][list(CONDITIONS)]
+
+
+def _named_precision(record: Record) -> str:
+    """The precision of training steps that the protocol in the record names, whatever else is in there."""
+    training = record.protocol.get("training")
+    return str(training.get("matrix_precision", "float32")) if isinstance(training, dict) else ""
 
 
 def comparable_with(runs: pd.DataFrame, reference: pd.Series[Any]) -> pd.Series[bool]:

@@ -55,7 +55,12 @@ def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str
 )
 @click.option("-t", "--tasks", default="digits", show_default=True, help="Names, or paths of TOML files.")
 @click.option("--suite", metavar="SUITE", help="In place of --models and --tasks: a name or the path of a TOML file.")
-@click.option("--preset", default="small", show_default=True, help="smoke (seconds), small (a laptop), paper (a GPU).")
+@click.option(
+    "--preset",
+    default="small",
+    show_default=True,
+    help="smoke (seconds), small (minutes), medium (an hour or more), paper (a GPU).",
+)
 @click.option("--seeds", default="0", show_default=True, callback=_parse_seeds, help="For example 0,1,2 or 0-4.")
 @takes_executor
 @output_option

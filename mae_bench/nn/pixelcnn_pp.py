@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mae_bench.nn.precision import at_least_float32, in_float32
 from mae_bench.nn.shifted_convolution import ShiftedConv2d, shifted_down, shifted_right
 from mae_bench.nn.weight_norm import Conv2d, folded_weights
 
@@ -87,7 +88,8 @@ class PixelCNNPlusPlus(nn.Module):
         for block_above, block_left in zip(self.above, self.left, strict=True):
             above = block_above(above, maps)
             left = block_left(left, maps, above)
-        result: Tensor = self.head(F.elu(left))
+        with in_float32(left.device):  # under autocast too: 8 bits cannot tell the means of neighbouring levels apart
+            result: Tensor = self.head(F.elu(at_least_float32(left)))
         return result
 
     @torch.no_grad()

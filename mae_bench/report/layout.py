@@ -15,6 +15,7 @@ ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
 LEGEND = (
     "Mean ± standard deviation over seeds. test s.e.: standard error over the test images, mean over seeds. "
     "↓ lower is better, ↑ higher is better. Nats an image; accuracies in per cent. "
+    "NLL fall: what the last factor of four in importance samples took off the NLL. "
     f"Bold: the best and every row that Welch's test with Holm's correction ({100 * ALPHA:.0f} %) cannot separate from "
     "it; a row of one seed or without variance is not tested. Rows that break a law, are implausible, partial, not "
     "comparable, trained elsewhere or reported are not ranked. Verified: a reviewer evaluated or trained every record "

@@ -32,7 +32,7 @@ def test_the_leaderboard_shows_no_board_for_a_preset_or_a_folder_that_is_not_the
     Store(Path("leaderboard/results")).save(make_record(preset="small"))
     wrong = call("leaderboard", "--preset", "smal", *option)
     assert wrong.exit_code == 2
-    assert "there is no preset 'smal'; did you mean small? Known presets: paper, small, smoke." in wrong.output
+    assert "there is no preset 'smal'; did you mean small? Known presets: paper, medium, small, smoke." in wrong.output
     absent = call("leaderboard", "--results", "results", *option)
     assert absent.exit_code == 2 and "does not exist" in absent.output
     assert not Path("site").exists()

@@ -311,3 +311,22 @@ def test_finite_weights_whose_mean_or_error_no_float64_holds_take_the_values_awa
     (reason,) = {measurement.reason for measurement in outcome.measurements}
     assert reason == "reconstruction_error or its standard error is too large for a float64"
     assert outcome.nll_by_samples == {}
+
+
+def test_the_fall_of_the_nll_has_the_error_of_its_values_over_images():
+    """Recomputed image by image, from a model whose NLL falls."""
+    images, protocol = FixedImages(20), settings(64, 16)
+    outcome = evaluate(LinearGaussian(widening=2.5), images, protocol)
+    shards = [
+        score_shard(LinearGaussian(widening=2.5), images.batch(indices), protocol, seed=0, shard=shard)
+        for shard, indices in enumerate(torch.arange(20).split(protocol.images_per_shard))
+    ]
+    falls = np.concatenate([shard.nll_by_samples[16] - shard.nll_by_samples[64] for shard in shards])
+    assert (falls >= 0).all()
+    assert outcome.nll_by_samples[16] - outcome.nll_by_samples[64] == pytest.approx(falls.mean())
+    assert outcome.nll_fall_stderr == pytest.approx(np.sqrt(falls.var(ddof=1) / 20))
+
+
+def test_one_sample_or_one_image_leaves_no_error_of_a_fall():
+    assert evaluate(LinearGaussian(), FixedImages(20), settings(1, 1)).nll_fall_stderr is None
+    assert evaluate(LinearGaussian(), FixedImages(1), settings(64, 16)).nll_fall_stderr is None

@@ -53,6 +53,7 @@ def test_the_paper_preset_of_mnist_is_the_specification() -> None:
         "patience": 20,
         "halvings": 3,
         "max_epochs": 1000,
+        "matrix_precision": None,
     }
     assert (protocol.density.importance_samples, protocol.density.test_images) == (4096, "all")
     assert protocol.posterior.test_images == 1000
@@ -75,6 +76,7 @@ def test_the_paper_preset_of_cifar10_is_the_specification() -> None:
         "patience": 50,
         "halvings": 3,
         "max_epochs": 1000,
+        "matrix_precision": None,
     }
     assert (protocol.density.importance_samples, protocol.density.test_images) == (512, "all")
     assert protocol.subset is None
@@ -173,7 +175,7 @@ def test_a_faulty_file_is_one_sentence_that_names_the_fault(tmp_path: Path, old:
 
 
 def test_an_unknown_preset_names_the_known_ones(digits_task: Task) -> None:
-    with pytest.raises(UsageError, match=r"no preset 'big'; choose one of paper, small, smoke"):
+    with pytest.raises(UsageError, match=r"no preset 'big'; choose one of paper, medium, small, smoke"):
         digits_task.protocol("big")
 
 

@@ -23,7 +23,7 @@ def test_models_show_parameters_defaults_and_place_at_full_width():
     assert description.strip() in lines[2]
     assert "entry point of odd, odd:Odd" in lines[3]
     assert "it is broken" in lines[3]
-    assert "smoke, small, paper" in lines[4]
+    assert "smoke, small, medium, paper" in lines[4]
 
 
 def test_tasks_show_presets_data_and_place(digits_task):

@@ -79,7 +79,7 @@ def test_one_bad_record_stops_all(results, digits_task, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"task": {"name": "other"}}, "known task: digits (paper, small, smoke)"),
+        ({"task": {"name": "other"}}, "known task: digits (paper, medium, small, smoke)"),
         ({"task": {"version": 1}}, "version 1 of task digits, which is now at version 2"),
         ({"preset": "huge"}, "preset huge"),
         ({"engine_version": 0}, "engine version 0"),

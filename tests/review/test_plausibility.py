@@ -245,6 +245,12 @@ IMPOSSIBLE = {
     "no images": (metric("knn_all", n=0), "knn_all is over 0 test images"),
     "other K": ([("nll_by_samples", {"1": 21.0, "4": 20.0})], "is for 1, 4 importance samples, but"),
     "more K": ([("nll_by_samples", "4096", 19.0)], "protocol gives 1, 4, 16, 64"),
+    "a fall that varies too much": ([("nll_fall_stderr", 0.4)], "500 images whose mean fall is 0.333"),
+    "a negative error of a fall": ([("nll_fall_stderr", -0.1)], "nll_fall_stderr is -0.1"),
+    "a fall without NLL": (
+        [*DIVERGED, ("nll_by_samples", {}), ("nll_fall_stderr", 0.1)],
+        "nll_fall_stderr has a value, but nll has none",
+    ),
     "no curve": ([("nll_by_samples", {})], "is for no importance samples"),
     "a curve without NLL": (DIVERGED, "nll_by_samples has values, but nll has none"),
     "negative stderr": (metric("nll", stderr=-0.1), "nll has the negative standard error -0.1"),

@@ -25,5 +25,5 @@ def test_the_likelihood_decides_on_the_networks_and_a_wrong_preset_is_a_sentence
     made = networks(data, "smoke")
     assert type(made.decoder) is decoder
     assert type(made.prior) is prior
-    with pytest.raises(ValueError, match="there is no preset 'huge'; choose one of paper, small, smoke"):
+    with pytest.raises(ValueError, match="there is no preset 'huge'; choose one of paper, medium, small, smoke"):
         networks(data, "huge")
