@@ -101,7 +101,6 @@ class Surroundings:
         roots = {
             root for name in new if (root := _root(name)) not in known_roots and _place(sys.modules.get(root)) in places
         }
-        roots |= {_root(name) for name in self.modules if _root(name) not in known_roots}
         own = {name: module for name, module in new.items() if _root(name) in roots}
         self.modules |= own
         others = {name: new[name] for name in new.keys() - own.keys() if _root(name) not in _first_modules()}
