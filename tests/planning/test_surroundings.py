@@ -140,6 +140,13 @@ def test_what_an_installed_package_took_from_a_models_folder_is_not_handed_on(tm
 PLAIN = "from mae_bench import Adapter\nclass Plain(Adapter):\n    pass\n"
 
 
+def test_what_lies_on_everybodys_path_is_everybodys(tmp_path, installed):
+    installed("on_the_path_of_this_test", "")
+    (tmp_path / "plain.py").write_text(f"import on_the_path_of_this_test\n{PLAIN}")
+    load_class(str(tmp_path / "plain.py"))
+    assert "on_the_path_of_this_test" in sys.modules
+
+
 def test_an_installed_package_that_a_model_is_the_first_to_import_is_everybodys(tmp_path, installed, monkeypatch):
     """With what it brings along in a folder of its own: importing it a second time could break it."""
     installed(
