@@ -259,10 +259,19 @@ class TrainingLoop:
 
     def _outcome(self, status: str, reason: str) -> TrainingOutcome:
         state = self.state
-        counts = state.epoch, state.step, state.best_epoch
-        how = self._seconds(), state.threads, state.compiled, state.matrix_precision
-        own = replaced_settings(self.context.settings, self.settings)
-        return TrainingOutcome(status, reason, *counts, state.curve, *how, own)
+        return TrainingOutcome(
+            status,
+            reason,
+            state.epoch,
+            state.step,
+            state.best_epoch,
+            state.curve,
+            self._seconds(),
+            state.threads,
+            state.compiled,
+            state.matrix_precision,
+            replaced_settings(self.context.settings, self.settings),
+        )
 
     # -- start, save, restore -----------------------------------------------------------------------------------------
 
