@@ -130,7 +130,7 @@ def honest_record(make_record: Callable[..., Record], digits_task: Task) -> Call
         record = make_record(model, seed, of=of, training=training, **replaced)
         protocol = of.protocol(record.preset)
         levels = sample_levels(protocol.density.importance_samples)
-        curve = {k: nll + 1.0 - i / (len(levels) - 1) for i, k in enumerate(levels)}
+        curve = {k: nll + 1.0 - i / max(1, len(levels) - 1) for i, k in enumerate(levels)}
         bits = 1 / (math.prod(of.data.shape) * math.log(2))
         test = of.data.sizes(protocol.subset).test
         images = test if protocol.density.test_images == "all" else protocol.density.test_images

@@ -47,6 +47,7 @@ def evaluate(
     from mae_bench.executors.run import check_writable
     from mae_bench.foundation.source import absolute
     from mae_bench.job.initial_state import check_models, describe_changes
+    from mae_bench.job.likelihoods import describe_unanswered
     from mae_bench.planning.registry import resolve_tasks
     from mae_bench.records.store import Store
 
@@ -55,6 +56,7 @@ def evaluate(
     check_writable(store.root)
     copy_weights(evaluations, store)
     jobs = [one.job for one in evaluations]
-    for sentence in describe_changes(jobs, store, check_models(jobs), "train the model anew and evaluate that"):
+    changes = describe_changes(jobs, store, check_models(jobs), "train the model anew and evaluate that")
+    for sentence in describe_unanswered(jobs) + changes:
         click.echo(f"note: {sentence}", err=True)
     run_and_report(context, jobs, store, executor, JobSettings())

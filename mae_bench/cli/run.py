@@ -109,14 +109,16 @@ def run(
     from mae_bench.executors.run import check_writable, kept_record
     from mae_bench.foundation.source import absolute
     from mae_bench.job.initial_state import check_models, describe_changes
+    from mae_bench.job.likelihoods import describe_unanswered
     from mae_bench.records.store import Store
 
     store = Store(absolute(output_dir))  # before any model could change the directory that it is relative to
     jobs = _plan_jobs(context, models=models, tasks=tasks, suite=suite, preset=preset, seeds=seeds)
-    constructed = check_models(jobs)
+    constructed, notes = check_models(jobs), describe_unanswered(jobs)
     if overwrite_strategy != "always":
-        for sentence in describe_changes(jobs, store, constructed, f"{OVERWRITE_OPTION} always runs them anew"):
-            click.echo(f"note: {sentence}", err=True)
+        notes += describe_changes(jobs, store, constructed, f"{OVERWRITE_OPTION} always runs them anew")
+    for sentence in notes:
+        click.echo(f"note: {sentence}", err=True)
     executor = where.check() if dry_run else where.executor()
     if settings.compile:
         _check_compiler(executor)

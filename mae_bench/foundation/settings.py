@@ -13,9 +13,10 @@ Count = Annotated[int, Field(gt=0)]
 
 
 class Settings(BaseModel):
-    """The base class of everything read from a TOML file: unknown keys are errors, and instances are immutable."""
+    """The base class of everything read from a TOML file: unknown keys are errors, numbers are finite, and instances
+    are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
@@ -34,6 +35,10 @@ def validated(settings: type[AnySettings], content: dict[str, Any], path: Path, 
     try:
         return settings.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or f"the {what}"
-        raise UsageError(f"{what} file {path.name}: {where}: {first['msg']}; correct the file.") from error
+        raise UsageError(f"{what} file {path.name}: {first_fault(error, f'the {what}')}; correct the file.") from error
+
+
+def first_fault(error: ValidationError, whole: str) -> str:
+    """The first fault that was found, as "place: what is wrong"; whole: what to call the place if it is everything."""
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or whole}: {first['msg']}"

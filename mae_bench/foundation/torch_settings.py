@@ -11,20 +11,20 @@ from typing import Any
 from mae_bench.foundation.process_settings import Setting, attributes, pair
 
 _DEVICES = ("cpu", "cuda")
-_PRECISIONS = (
-    "",
-    "cudnn",
-    "mkldnn",
-    "cuda.matmul",
-    "cudnn.conv",
-    "cudnn.rnn",
-    "mkldnn.matmul",
-    "mkldnn.conv",
-    "mkldnn.rnn",
-)
-"""Where torch.backends says how exactly it computes with float32; the first three decide those of the others that are
-"none"."""
-_FULL_PRECISION = (("none", "none", "none", "ieee", "none", "none", "ieee", "none", "none"), "highest", False)
+_PRECISIONS = {
+    "": "none",
+    "cudnn": "none",
+    "mkldnn": "none",
+    "cuda.matmul": "ieee",
+    "cudnn.conv": "none",
+    "cudnn.rnn": "none",
+    "mkldnn.matmul": "ieee",
+    "mkldnn.conv": "none",
+    "mkldnn.rnn": "none",
+}
+"""Where torch.backends says how exactly it computes with float32, and what it says for full precision; the first three
+decide those of the others that are "none"."""
+_OWN_AUTOCAST = ((False, "torch.bfloat16"), (False, "torch.float16"))
 
 
 def _backend(torch: Any, path: str) -> Any:
@@ -46,7 +46,7 @@ def _read_precision(torch: Any) -> tuple[tuple[str, ...], str | None, bool | Non
 
 def _write_precision(torch: Any, values: tuple[tuple[str, ...], str | None, bool | None]) -> None:
     precisions, multiplication, convolution = values
-    for path in _PRECISIONS[:3]:  # from where the older way can set everything
+    for path in ("", "cudnn", "mkldnn"):  # from where the older way can set everything
         _backend(torch, path).fp32_precision = "none"
     torch.set_float32_matmul_precision(multiplication or "highest")
     torch.backends.cudnn.allow_tf32 = bool(convolution)
@@ -66,14 +66,18 @@ def _write_deterministic(torch: Any, values: tuple[bool, bool, bool]) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = values[2]
 
 
-def _write_autocast(torch: Any, values: tuple[bool, ...]) -> None:
-    for device, enabled in zip(_DEVICES, values, strict=True):
+def _dtype(torch: Any, name: str) -> Any:
+    return getattr(torch, name.removeprefix("torch."))
+
+
+def _read_autocast(torch: Any) -> tuple[tuple[bool, str], ...]:
+    return tuple((torch.is_autocast_enabled(device), str(torch.get_autocast_dtype(device))) for device in _DEVICES)
+
+
+def _write_autocast(torch: Any, values: tuple[tuple[bool, str], ...]) -> None:
+    for device, (enabled, dtype) in zip(_DEVICES, values, strict=True):
         torch.set_autocast_enabled(device, enabled)
-
-
-def _write_autocast_dtypes(torch: Any, values: tuple[Any, ...]) -> None:
-    for device, dtype in zip(_DEVICES, values, strict=True):
-        torch.set_autocast_dtype(device, dtype)
+        torch.set_autocast_dtype(device, _dtype(torch, dtype))
 
 
 def _read_hooks(module: Any) -> dict[str, Any]:
@@ -106,20 +110,12 @@ TORCH_SETTINGS: tuple[Setting, ...] = (
     Setting(
         "torch",
         lambda torch: str(torch.get_default_dtype()),
-        lambda torch, name: torch.set_default_dtype(getattr(torch, name.removeprefix("torch."))),
+        lambda torch, name: torch.set_default_dtype(_dtype(torch, name)),
         "torch.float32",
     ),
     pair("torch", "is_grad_enabled", "set_grad_enabled", True),
-    Setting("torch", _read_precision, _write_precision, _FULL_PRECISION),
-    Setting(
-        "torch",
-        lambda torch: tuple(torch.is_autocast_enabled(device) for device in _DEVICES),
-        _write_autocast,
-        (False, False),
-    ),
-    Setting(
-        "torch", lambda torch: tuple(torch.get_autocast_dtype(device) for device in _DEVICES), _write_autocast_dtypes
-    ),
+    Setting("torch", _read_precision, _write_precision, (tuple(_PRECISIONS.values()), "highest", False)),
+    Setting("torch", _read_autocast, _write_autocast, _OWN_AUTOCAST),
     pair("torch", "is_autocast_cache_enabled", "set_autocast_cache_enabled", True),
     Setting(
         "torch",

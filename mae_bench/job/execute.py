@@ -3,6 +3,7 @@
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -174,8 +175,8 @@ def _score(job: Job, model: Adapter, data: DataSet, shards: FinishedShards, prog
 
 def _density(job: Job, model: Adapter, data: DataSet, shards: FinishedShards, progress: Progress) -> DensityOutcome:
     """The density metrics; none if the model does not answer for the likelihood of the task."""
-    preset = (job.trained or job).preset
-    if reason := unanswered_likelihood(model, lambda data: build_adapter(job.model, data, preset)):
+    construct = partial(build_adapter, job.model, preset=(job.trained or job).preset)
+    if reason := unanswered_likelihood(type(model), model.data, construct):
         return no_density(reason)
     protocol = job.task.protocol(job.preset).density
     return evaluate_density(

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from mae_bench.adapter import Adapter, Images, Progress
-from mae_bench.foundation.errors import TrainingError, UsageError
+from mae_bench.foundation.errors import TrainingError
 from mae_bench.foundation.interruption import deferred, raise_if_requested, requested
 from mae_bench.foundation.seeding import derive_seed, numpy_generator, seed_everything
 from mae_bench.job.checkpoint import TRAINING_FILE, load_checkpoint
 from mae_bench.job.compilation import compiled_loss
+from mae_bench.job.own_settings import replace_settings, replaced_settings
 from mae_bench.job.polyak import PolyakAverage
 from mae_bench.job.precision import choose_precision
 from mae_bench.job.settings import JobSettings
@@ -63,12 +64,9 @@ class TrainingContext:
         """Train `adapter`, leave the weights of its best validation ELBO in it and the outcome in `self.outcome`.
 
         settings: fields of `TrainingSettings` that replace the task's. TrainingError if a loss is not finite or
-        explodes, UsageError for an unknown setting.
+        explodes, UsageError for an unknown setting or a value that one cannot have.
         """
-        if unknown := set(settings) - set(TrainingSettings.model_fields):
-            known = ", ".join(TrainingSettings.model_fields)
-            raise UsageError(f"training has no setting {sorted(unknown)[0]!r}; the settings are {known}.")
-        merged = TrainingSettings.model_validate({**self.settings.model_dump(), **settings})
+        merged = replace_settings(self.settings, settings)
         with deferred():  # a signal is met between two steps, after a checkpoint
             self.outcome = TrainingLoop(self, merged, adapter, train, validation).run()
 
@@ -272,13 +270,8 @@ class TrainingLoop:
             state.threads,
             state.compiled,
             state.matrix_precision,
-            self._own_settings(),
+            replaced_settings(self.context.settings, self.settings),
         )
-
-    def _own_settings(self) -> dict[str, Any]:
-        """Those that are not the task's, as JSON."""
-        of_task = self.context.settings.model_dump(mode="json")
-        return {name: value for name, value in self.settings.model_dump(mode="json").items() if value != of_task[name]}
 
     # -- start, save, restore -----------------------------------------------------------------------------------------
 

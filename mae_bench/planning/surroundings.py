@@ -6,7 +6,6 @@ would be given the modules of the first. Here those modules are in the table onl
 """
 
 import importlib
-import importlib.machinery
 import os
 import sys
 import sysconfig
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import FunctionType, ModuleType
 
@@ -21,7 +21,6 @@ from mae_bench.foundation.process import escapes_caught, kept_apart
 
 Modules = dict[str, ModuleType]
 """Name in Python's table -> module."""
-_SUFFIXES = tuple(importlib.machinery.all_suffixes())
 
 
 @dataclass
@@ -82,7 +81,8 @@ class Surroundings:
     def _take_over(self) -> Modules:
         """Put its modules into Python's table; gives those of others that they, or files still to import, displace."""
         roots = {_root(name) for name in sys.modules} - _first_modules()
-        hidden = {root for root in roots if any(_has_module(place, root) for place in self.before)}
+        specs = {root: PathFinder.find_spec(root, self.before) for root in roots}
+        hidden = {root for root, spec in specs.items() if spec and spec.has_location}  # else a folder of that name
         displaced = {
             name: module for name, module in sys.modules.items() if _root(name) in hidden or name in self.modules
         }
@@ -101,7 +101,6 @@ class Surroundings:
         roots = {
             root for name in new if (root := _root(name)) not in known_roots and _place(sys.modules.get(root)) in places
         }
-        roots |= {_root(name) for name in self.modules if _root(name) not in known_roots}
         own = {name: module for name, module in new.items() if _root(name) in roots}
         self.modules |= own
         others = {name: new[name] for name in new.keys() - own.keys() if _root(name) not in _first_modules()}
@@ -141,14 +140,6 @@ def _is_installed(place: str) -> bool:
 
 def _root(name: str) -> str:
     return name.partition(".")[0]
-
-
-def _has_module(folder: str, name: str) -> bool:
-    """Whether a module or a package of that name is in the folder."""
-    place = Path(folder)
-    return (place / name / "__init__.py").is_file() or any(
-        (place / f"{name}{suffix}").is_file() for suffix in _SUFFIXES
-    )
 
 
 def _place(module: ModuleType | None) -> str | None:

@@ -13,7 +13,7 @@ from mae_bench.metrics.settings import DensitySettings, PosteriorSettings, Probe
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """The name of a task or a preset; it is also a folder name in the store."""
-Tolerance = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Tolerance = Annotated[float, Field(gt=0)]
 MatrixPrecision = Literal["float32", "bfloat16"]
 PRESETS = ("smoke", "small", "medium", "paper")
 DEFAULT_PRESET = "small"
@@ -98,15 +98,15 @@ class ReportedRow(Settings):
     model: str
     citation: str
     metrics: dict[MetricName, float]
-    spreads: dict[MetricName, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    spreads: dict[MetricName, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     """The standard deviations that were published with the metrics."""
 
 
 class BestPublished(Settings):
     """The best value of a metric that was published; a record that beats it by more than the margin is doubted."""
 
-    best: Annotated[float, Field(allow_inf_nan=False)]
-    margin: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    best: float
+    margin: Annotated[float, Field(ge=0)]
     citation: str
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from sys import float_info
 from typing import Any
 
 from pydantic import ValidationError
@@ -138,7 +139,7 @@ def _schedule_faults(training: TrainingSection, plan: _Plan) -> Iterator[str]:
         if (row.epoch, row.step) != (epoch, step):
             yield f"the curve has epoch {row.epoch} at step {row.step} where epoch {epoch} ends at step {step}"
         rate = settings.learning_rate * settings.learning_rate_decay**step * 0.5**halvings
-        if abs(row.learning_rate - rate) > ROUNDING * rate:
+        if abs(row.learning_rate - rate) > ROUNDING * rate + float_info.min:
             yield f"epoch {epoch} ends at learning rate {row.learning_rate:g}, but the protocol's is then {rate:g}"
         if index == 0 or _value(row) < _value(rows[best]):
             best, waited = index, 0

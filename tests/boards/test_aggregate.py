@@ -85,6 +85,31 @@ def test_another_source_is_another_row_with_a_note(make_record, digits_task):
 
 
 @pytest.mark.parametrize(
+    ("compiled", "note"),
+    [
+        ((False, False), None),
+        ((True, False), "steps compiled in 1 of 2 runs"),
+        ((True, True), None),
+    ],
+)
+def test_runs_with_compiled_steps_are_averaged_with_others_and_the_row_says_so(
+    make_record, digits_task, compiled, note
+):
+    records = [make_record(seed=seed, training={"compiled": one}) for seed, one in enumerate(compiled)]
+    (row,) = only_board(records, digits_task).rows
+    assert (row.seeds, row.standing, row.note) == ((0, 1), "ranked", note)
+
+
+def test_a_note_on_compiled_steps_stands_beside_another(trained_elsewhere, digits_task):
+    records = [
+        record.model_copy(update={"training": record.training.model_copy(update={"compiled": compiled})})
+        for record, compiled in ((trained_elsewhere(seed=0), False), (trained_elsewhere(seed=1), True))
+    ]
+    (row,) = only_board(records, digits_task).unranked
+    assert row.note == "trained on digits smoke, steps compiled in 1 of 2 runs"
+
+
+@pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"hashes": {"protocol": OTHER}}, "protocol ffffffff"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mae_bench.metrics.density import ShardScores, score_shard
+from mae_bench.nn.parallel import LEAST_ROWS
 from mae_bench.vae import VAE
 from tests.gpu.subject import DEVICE, ON_GPU, make_model, random_images, shipped_task
 
@@ -52,7 +53,7 @@ def limited_to(byte_count: int) -> Iterator[None]:
 
 @contextmanager
 def pretended_limit(model: VAE, rows: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """On a CPU: the decoder says that there is no memory for more rows."""
+    """On a CPU: the decoder says that there is no memory for more rows, of the few that it is given at once there."""
     decode = model.decoder.log_likelihood
 
     def refuse(x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
@@ -81,7 +82,7 @@ def test_the_nll_is_the_same_with_less_memory(
         figure(f"the same a quarter at a time, {name} {task}", f"{quarter / MEBIBYTE:.0f} MiB", "what torch reserved")
         assert quarter < 0.9 * whole, "the decoder's rows do not decide the memory: nothing can be tested"
     else:
-        limit = pretended_limit(limited, rows // 3, monkeypatch)
+        limit = pretended_limit(limited, LEAST_ROWS // 2, monkeypatch)
     with limit:
         found = score(limited, task)
     assert limited._rows_at_once < rows, "memory did not run out: nothing was tested"

@@ -9,7 +9,7 @@ from mae_bench import Adapter, DataSpec, NotSupported
 from mae_bench.cli import main
 from mae_bench.foundation.content import content_folder
 from mae_bench.foundation.errors import UsageError
-from mae_bench.job.likelihoods import LIKELIHOODS, declared_likelihoods, unanswered_likelihood
+from mae_bench.job.likelihoods import LIKELIHOODS, declared_likelihoods, takes_note, unanswered_likelihood
 from mae_bench.metrics.catalogue import metrics_of
 from mae_bench.planning.registry import load_adapter_class
 from mae_bench.records.store import Store
@@ -28,7 +28,7 @@ def unanswered(adapter_class, data):
     def construct(data):
         return adapter_class(data, "smoke")
 
-    return unanswered_likelihood(construct(data), construct)
+    return unanswered_likelihood(adapter_class, data, construct)
 
 
 @pytest.mark.parametrize("name", ["mae", "vlae", "resnet_vae", "pixel_histogram", "png"])
@@ -110,8 +110,23 @@ def test_a_faulty_declaration_is_a_sentence(declared):
 def test_the_random_state_stays_as_it_was():
     model = Other(LEVELS, "smoke")
     before = torch.get_rng_state()
-    unanswered_likelihood(model, lambda data: Other(data, "smoke"))
+    assert takes_note(model, lambda data: Other(data, "smoke"))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def notes(result):
+    return [line for line in result.stderr.splitlines() if line.startswith("note: ")]
+
+
+def test_a_dry_run_says_once_for_each_model_and_task_that_there_will_be_no_density(cifar10_task, tmp_path):
+    task = str(FIXTURES / "cifar10_120" / "cifar10_120.toml")
+    options = ["--preset", "smoke", "--seeds", "0,1", "--output-dir", str(tmp_path), "--dry-run"]
+    models = f"{EXAMPLE}[beta=[1.0,2.0]],pixel_histogram"
+    result = CliRunner().invoke(main, ["run", "-m", models, "-t", f"digits,{task}", *options])
+    assert result.exit_code == 0, result.output
+    (note,) = notes(result)
+    assert note.startswith("note: no density metrics of MyVAE on cifar10_120: MyVAE answers for the likelihood bern")
+    assert notes(CliRunner().invoke(main, ["run", "-m", models, "-t", "digits", *options])) == []
 
 
 def test_the_template_on_colour_images_has_probes_and_no_density(cifar10_task, tmp_path):
@@ -120,6 +135,7 @@ def test_the_template_on_colour_images_has_probes_and_no_density(cifar10_task, t
     options = ["--tasks", task, "--preset", "smoke", "--device", "cpu", "--output-dir", store]
     result = CliRunner().invoke(main, ["run", "--models", f"{EXAMPLE},pixel_histogram,png", *options])
     assert result.exit_code == 0, result.output
+    assert notes(result) == [f"note: no density metrics of MyVAE on cifar10_120: {REASON.partition(': ')[2]}."]
     records = {record.model.name: record for record in Store(tmp_path).records()}
     template = records["MyVAE"]
     assert template.not_supported == dict.fromkeys(metrics_of("density"), REASON)
@@ -130,3 +146,7 @@ def test_the_template_on_colour_images_has_probes_and_no_density(cifar10_task, t
     for name in ("pixel_histogram", "png"):
         assert records[name].metrics["bits_per_dim"].value > 4
     assert CliRunner().invoke(main, ["verify", store, "--tasks", task]).exit_code == 0
+    folder = str(Store(tmp_path).path_of(template).with_suffix(""))
+    scoring = ["evaluate", folder, "--model-file", str(EXAMPLE), *options, "--output-dir", str(tmp_path / "scores")]
+    result = CliRunner().invoke(main, scoring)
+    assert (result.exit_code, len(notes(result))) == (0, 1), result.output

@@ -324,6 +324,13 @@ def test_an_unknown_setting_names_the_known_ones(tmp_path: Path) -> None:
         context(tmp_path).train(fresh_model(), FixedImages(40), FixedImages(12), epochs=3)
 
 
+@pytest.mark.parametrize(("name", "value"), [("gradient_clip", float("inf")), ("max_epochs", 0), ("patience", 0.5)])
+def test_a_value_that_no_setting_has_is_one_sentence(tmp_path: Path, name: str, value: float) -> None:
+    """No record could state it: found before training, not after it."""
+    with pytest.raises(UsageError, match=rf"^fit replaces a setting of the training badly: {name}: .*; correct"):
+        context(tmp_path).train(fresh_model(), FixedImages(40), FixedImages(12), **{name: value})
+
+
 def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / TRAINING_FILE).write_bytes(b"\x10not a checkpoint")
     with pytest.raises(TrainingError, match=r"cannot be read.*delete it"):

@@ -137,6 +137,41 @@ def test_what_an_installed_package_took_from_a_models_folder_is_not_handed_on(tm
     assert user_of_the_user.name() == "installed"
 
 
+PLAIN = "from mae_bench import Adapter\nclass Plain(Adapter):\n    pass\n"
+
+
+def test_what_lies_on_everybodys_path_is_everybodys(tmp_path, installed):
+    installed("on_the_path_of_this_test", "")
+    (tmp_path / "plain.py").write_text(f"import on_the_path_of_this_test\n{PLAIN}")
+    load_class(str(tmp_path / "plain.py"))
+    assert "on_the_path_of_this_test" in sys.modules
+
+
+def test_an_installed_package_that_a_model_is_the_first_to_import_is_everybodys(tmp_path, installed, monkeypatch):
+    """With what it brings along in a folder of its own: importing it a second time could break it."""
+    installed(
+        "common_of_this_test", "import sys\nsys.path.append(__file__ + '.d')\nimport brought_along_by_this_test\n"
+    )
+    (tmp_path / "site" / "common_of_this_test.py.d").mkdir()
+    installed("common_of_this_test.py.d/brought_along_by_this_test", "")
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path / "site"))
+    (tmp_path / "plain.py").write_text(f"import common_of_this_test\n{PLAIN}")
+    load_class(str(tmp_path / "plain.py"))
+    assert {"common_of_this_test", "brought_along_by_this_test"} <= set(sys.modules)
+    assert sys.path[-1] != str(tmp_path / "site" / "common_of_this_test.py.d")
+
+
+def test_a_folder_without_modules_hides_no_installed_one(tmp_path, installed):
+    installed("pictures_of_this_test", "")
+    import pictures_of_this_test
+
+    (tmp_path / "own" / "pictures_of_this_test").mkdir(parents=True)
+    (tmp_path / "own" / "plain.py").write_text(
+        f"import pictures_of_this_test\n{PLAIN}    own = pictures_of_this_test\n"
+    )
+    assert load_class(str(tmp_path / "own" / "plain.py")).own is pictures_of_this_test
+
+
 def test_a_models_own_file_hides_nothing_of_python_or_the_harness(tmp_path):
     for name in ("json", "torch", "random", "numpy"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('this is not the one')\n")

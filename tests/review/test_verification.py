@@ -227,6 +227,35 @@ def test_a_sealed_file_must_say_what_the_record_and_the_rule_say(results, verifi
     assert "does not have the same metrics" in fault
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"processor": "\x1b[2J"}, "environment.processor is not a printable text"),
+        ({"device": " "}, "environment.device is not a printable text"),
+        ({"platform": "x" * 201}, "environment.platform is not a printable text"),
+        ({"scikit_learn": "latest"}, "environment.scikit_learn is 'latest', which is not a version"),
+        ({"threads": 0}, "environment.threads is 0"),
+        ({"threads": True}, "does not fit the schema (environment.threads"),
+        ({"git_commit": "main", "git_dirty": False}, "environment.git_commit is 'main', which is not a commit"),
+        ({"host": "me"}, "does not fit the schema (environment.host"),
+    ],
+)
+def test_a_file_that_names_no_machine_vouches_for_nothing(results, verified, digits_task, change, words):
+    """Whoever reads the badge reads what the reviewer's machine was."""
+    path = verification_path(verified[0])
+    rewrite(path, environment=json.loads(path.read_text(encoding="utf-8"))["environment"] | change)
+    (fault,) = check_records([results.root], [digits_task]).faults
+    assert words in fault and path.name in fault and fault.isprintable()
+    assert verified_in(results.root, digits_task) == {results.records()[1].record_hash}
+
+
+def test_a_time_without_a_zone_vouches_for_nothing(results, verified, digits_task):
+    path = verification_path(verified[0])
+    rewrite(path, created="2025-01-01T00:00:00")
+    (fault,) = check_records([results.root], [digits_task]).faults
+    assert "'2025-01-01T00:00:00', which is not a time in UTC" in fault
+
+
 def test_a_file_that_was_edited(results, verified, digits_task):
     path = verification_path(verified[0])
     path.write_text(path.read_text(encoding="utf-8").replace(FROM_CHECKPOINT, ANEW), encoding="utf-8")
