@@ -13,7 +13,7 @@ INSTALLED := $(ENVIRONMENT)/installed
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run published test test-browser test-faults test-gpu golden findings bench scaling throughput lint clean
+.PHONY: help install run published test test-browser test-faults test-gpu test-mutants golden findings bench scaling throughput lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,9 @@ test-faults: install ## kill, stop, starve and hang real runs, and take nodes fr
 
 test-gpu: install ## on a CUDA GPU: equality with the CPU, memory, two jobs, resuming, figures of speed; ten minutes
 	$(ENVIRONMENT)/bin/python -m pytest tests/gpu
+
+test-mutants: install ## change the package in one place after another; a test must notice each; half an hour
+	$(ENVIRONMENT)/bin/python -m tests.mutants
 
 golden: install ## write the golden numbers anew, for a change that means to move them
 	$(ENVIRONMENT)/bin/python -m tests.golden.write

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from mae_bench.foundation.errors import TrainingError
 from mae_bench.job.checkpoint import load_checkpoint, save_checkpoint, under_prefix, with_prefix
@@ -42,6 +43,18 @@ def test_a_pickle_or_a_cut_file_is_refused_in_one_sentence(tmp_path: Path) -> No
         path.write_bytes(content)
         with pytest.raises(TrainingError, match=r"cannot be read \(.*delete it"):
             load_checkpoint(path)
+
+
+@pytest.mark.parametrize("metadata", [None, {"other": "{}"}, {"state": "no JSON"}])
+def test_a_file_without_a_state_is_refused_in_one_sentence(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+    save_file({"a": torch.zeros(2)}, tmp_path / "file", metadata=metadata)
+    with pytest.raises(TrainingError, match=r"cannot be read \(.*delete it"):
+        load_checkpoint(tmp_path / "file")
+
+
+def test_a_folder_in_its_place_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"cannot be read \(.*delete it"):
+        load_checkpoint(tmp_path)
 
 
 def test_prefixes_part_and_join() -> None:

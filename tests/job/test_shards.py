@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save
 
 from mae_bench.job.execute import execute
 from mae_bench.job.shards import FOLDER, FinishedShards, hash_weights, remove_finished_shards
@@ -59,6 +60,30 @@ def test_a_damaged_shard_is_as_good_as_absent(tmp_path):
     assert shards.get(0) is None
     file.write_bytes(b"")
     assert shards.get(0) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        save({"kl": np.zeros(1)}),
+        save({"kl": np.zeros(1)}, metadata={"other": "{}"}),
+        save({"kl": np.zeros(1)}, metadata={"about": "no JSON"}),
+        b"no safetensors",
+        None,
+    ],
+    ids=["no metadata", "nothing about it", "not JSON", "not safetensors", "not there"],
+)
+def test_whatever_is_wrong_with_a_file_it_is_as_good_as_absent(tmp_path, content):
+    shards = FinishedShards(tmp_path, STANDS_ON)
+    shards[0] = scores(0)
+    (file,) = tmp_path.rglob("*.safetensors")
+    if content is None:
+        file.unlink()
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    assert shards.get(0) is None
+    assert shards.earlier_seconds == 0
 
 
 def test_shards_are_removed(tmp_path):

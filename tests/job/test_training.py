@@ -185,6 +185,7 @@ def test_a_gain_starts_patience_anew_and_a_halving_takes_a_fresh_optimiser(
     outcome = loop.run()
     assert outcome.best_epoch == 6
     assert loop.state.halvings == 1
+    assert [row["learning_rate"] for row in outcome.curve] == [0.05] * 5 + [0.025]
     assert loop.optimiser is not first
 
 

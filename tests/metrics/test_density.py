@@ -38,8 +38,10 @@ def settings(samples=64, chunk=16, shard=8, images="all") -> DensitySettings:
     )
 
 
-def evaluate(adapter, images, protocol, *, task_seed=3, seed=0, progress=lambda *_: None):
-    return evaluate_density(adapter, images, protocol, task_seed=task_seed, seed=seed, progress=progress)
+def evaluate(adapter, images, protocol, *, task_seed=3, seed=0, progress=lambda *_: None, finished=None):
+    return evaluate_density(
+        adapter, images, protocol, task_seed=task_seed, seed=seed, progress=progress, finished=finished
+    )
 
 
 def values(outcome) -> dict[str, float | None]:
@@ -139,6 +141,18 @@ def test_shards_are_independent_of_their_order_and_of_the_global_random_state():
     other_shard = score_shard(adapter, images.batch(shards[0][1]), protocol, seed=5, shard=1)
     assert (other_shard.nll_by_samples[1] != apart[0].nll_by_samples[1]).all()
     assert values(evaluate(adapter, images, protocol, seed=6))["nll"] != values(whole)["nll"]
+
+
+def test_finished_shards_are_not_scored_again_and_new_ones_join_them():
+    protocol, images, adapter = settings(32, 8, 4), FixedImages(12), LinearGaussian()
+    whole = evaluate(adapter, images, protocol, seed=5)
+    finished = {1: score_shard(adapter, images.batch(torch.arange(4, 8)), protocol, seed=5, shard=1)}
+    adapter.asked.clear()
+    assert evaluate(adapter, images, protocol, seed=5, finished=finished) == whole
+    assert len(adapter.asked) == 2 * 4
+    assert sorted(finished) == [0, 1, 2]
+    assert evaluate(adapter, images, protocol, seed=5, finished=finished) == whole
+    assert len(adapter.asked) == 2 * 4
 
 
 def test_chunks_of_one_shard_draw_different_numbers():

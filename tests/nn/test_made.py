@@ -38,3 +38,27 @@ def test_output_is_the_hidden_layer_plus_the_direct_connection():
     expected = hidden @ made.out_of_hidden.weight().T + made.out_of_hidden.bias
     expected = expected + z @ made.direct.weight().T + made.direct.bias
     torch.testing.assert_close(made(z), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("units", "hidden"), [(2, 4), (5, 16), (8, 21)])
+def test_no_hidden_unit_is_blind_or_idle_and_all_degrees_are_alike(units, hidden):
+    """A blind one sees no input, an idle one reaches no output: either would narrow the network unnoticed."""
+    made = MADE(units, hidden, 1.0)
+    sees, feeds = made.into_hidden.mask.sum(1), made.out_of_hidden.mask.sum(0)
+    assert sees.min() >= 1
+    assert feeds.min() >= 1
+    assert torch.equal(sees + feeds, torch.full((hidden,), float(units)))
+    _, counts = sees.unique(return_counts=True)
+    assert len(counts) == units - 1
+    assert counts.max() - counts.min() <= 1
+
+
+def test_all_three_layers_begin_at_the_initial_scale():
+    made = MADE(4, 9, 0.1)
+    for layer in (made.into_hidden, made.out_of_hidden, made.direct):
+        assert (layer.scale == 0.1).all()
+
+
+def test_units_come_in_their_order():
+    made = MADE(3, 4, 1.0)
+    assert [place for place, _ in made.in_order(torch.zeros(2, 3))] == [(..., 0), (..., 1), (..., 2)]

@@ -53,9 +53,19 @@ def test_a_field_added_later_changes_no_older_hash(make_record):
         {"metrics": {"nll": {"value": float("inf"), "stderr": None, "n": 1, "unit": "nats", "direction": "lower"}}},
         {"not_supported": {"speed": "no clock"}},
         {"user": "somebody"},
+        {"schema_version": 2},
+        {"nll_by_samples": {1: None}},
+        {"nll_by_samples": {1: float("nan")}},
     ],
 )
 def test_a_record_refuses(make_record, change):
     content = make_record().model_dump()
     with pytest.raises(ValidationError):
         seal(content | change)
+
+
+def test_the_title_of_a_model_that_was_trained_elsewhere_says_where(make_record, trained_elsewhere):
+    here, elsewhere = make_record("mae"), trained_elsewhere("mae", on="smoke")
+    assert "smoke" not in here.title
+    assert elsewhere.trained.place == "digits smoke"
+    assert "digits smoke" in elsewhere.title

@@ -77,10 +77,30 @@ def test_what_a_model_keeps_in_its_working_directory_is_no_record(saved, make_re
         (folder / "fit").mkdir(parents=True)
         (folder / "log.json").write_text('{"loss": NaN}')
         (folder / "fit" / "best.json").write_text('{"metrics": {"accuracy": 1}}')
-    renamed = tmp_path / "digits" / "small" / ("c" * 63)
-    renamed.mkdir()
-    other.rename(renamed / "renamed.json")
-    assert [record.seed for record in Store(tmp_path).records()] == [1, 0]
+    for name in ("c" * 63, "c" * 65):
+        renamed = tmp_path / "digits" / "small" / name
+        renamed.mkdir()
+        (renamed / "renamed.json").write_bytes(other.read_bytes())
+    other.unlink()
+    assert [record.seed for record in Store(tmp_path).records()] == [1, 1, 0]
+
+
+def test_a_store_in_a_folder_that_is_named_like_a_key_is_a_store(make_record, tmp_path):
+    store = Store(tmp_path / ("e" * 64))
+    path = store.save(make_record())
+    assert json_files(store.root) == [path]
+
+
+def test_a_verification_beside_its_record_is_none(saved, tmp_path):
+    saved.with_suffix(".verification.json").write_text('{"metrics": {}}')
+    assert json_files(tmp_path) == [saved]
+
+
+@pytest.mark.parametrize("params", [{"text": "x" * 4001}, {"large": 2**63}])
+def test_what_could_not_be_read_again_is_not_written(make_record, tmp_path, params):
+    with pytest.raises(RecordError, match=r"cannot be stored .*change the adapter"):
+        Store(tmp_path).save(make_record(params=params))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_and_folders_that_a_system_hides_are_not_looked_at(saved, tmp_path):
