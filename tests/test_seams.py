@@ -45,9 +45,7 @@ def invoke(*arguments: str) -> str:
 
 def test_a_metric_is_its_kind_and_its_measurement(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, digits_task: Task):
     """One more of posterior geometry: run, checked, shown in its decimals and its group, refused out of its range."""
-    kind = MetricKind(
-        "mean_variance", "mean variance", "of the posterior", "nats", "lower", "posterior", 4, highest=0.5
-    )
+    kind = MetricKind("mean_variance", "mean variance", "nats", "lower", "posterior", 4, highest=0.5)
     monkeypatch.setitem(catalogue.KINDS, kind.name, kind)
     measure, value = execute_module.evaluate_posterior, 0.25
 

@@ -21,8 +21,7 @@ FAMILIES: dict[Family, str] = {
 class MetricKind:
     """What is known of a metric before it is measured.
 
-    meaning: a line for someone who does not know it. direction: which values are better; "none" if no value is better
-    than another. decimals: how many a board shows, of
+    direction: which values are better; "none" if no value is better than another. decimals: how many a board shows, of
     an accuracy in per cent. lowest, highest: what every image's value lies between, and so their mean does; a `noisy`
     one is estimated by random draws, and its mean may miss the bounds by chance. A `derived` one is in no record, since
     it follows from what is; boards show it.
@@ -30,7 +29,6 @@ class MetricKind:
 
     name: str
     title: str
-    meaning: str
     unit: str
     direction: Direction
     family: Family
@@ -46,130 +44,66 @@ NLL_FALL = "nll_fall"
 KINDS = {
     kind.name: kind
     for kind in (
-        MetricKind(
-            "nll",
-            "NLL",
-            "-log p(x), estimated by importance sampling: an upper bound that more samples tighten",
-            "nats",
-            "lower",
-            "density",
-            2,
-            noisy=True,
-        ),
-        MetricKind(
-            NLL_FALL,
-            "NLL fall",
-            "what the last factor of four in importance samples took off the NLL",
-            "nats",
-            "none",
-            "density",
-            2,
-            derived=True,
-        ),
-        MetricKind(
-            "bits_per_dim",
-            "bits/dim",
-            "the NLL in bits, divided by the numbers in an image",
-            "bits/dim",
-            "lower",
-            "density",
-            3,
-            noisy=True,
-        ),
-        MetricKind(
-            "negative_elbo",
-            "-ELBO",
-            "reconstruction error plus KL, what a VAE minimises; never below the NLL",
-            "nats",
-            "lower",
-            "density",
-            2,
-            noisy=True,
-        ),
-        MetricKind(
-            "reconstruction_error", "RE", "-log p(x|z), averaged over the posterior", "nats", "none", "density", 2
-        ),
-        MetricKind(
-            "kl",
-            "KL",
-            "how far the posterior is from the prior: the information that z carries",
-            "nats",
-            "none",
-            "density",
-            2,
-            noisy=True,
-        ),
-        MetricKind(
-            "effective_sample_size",
-            "ESS",
-            "how many importance samples carry the weight; few mean a loose NLL",
-            "samples",
-            "none",
-            "density",
-            1,
-            lowest=1.0,
-        ),
-        MetricKind(
-            "mpd",
-            "MPD",
-            "mean KL between the posteriors of two images: how different they are",
-            "nats",
-            "none",
-            "posterior",
-            2,
-        ),
-        MetricKind(
-            "mpd_std",
-            "MPD STD",
-            "its standard deviation over pairs: how evenly images are spread",
-            "nats",
-            "none",
-            "posterior",
-            2,
-        ),
-        MetricKind(
-            "active_units",
-            "active units",
-            "dimensions of z whose posterior mean varies between images",
-            "units",
-            "none",
-            "posterior",
-            1,
-        ),
+        MetricKind("nll", "NLL", "nats", "lower", "density", 2, noisy=True),
+        MetricKind(NLL_FALL, "NLL fall", "nats", "none", "density", 2, derived=True),
+        MetricKind("bits_per_dim", "bits/dim", "bits/dim", "lower", "density", 3, noisy=True),
+        MetricKind("negative_elbo", "-ELBO", "nats", "lower", "density", 2, noisy=True),
+        MetricKind("reconstruction_error", "RE", "nats", "none", "density", 2),
+        MetricKind("kl", "KL", "nats", "none", "density", 2, noisy=True),
+        MetricKind("effective_sample_size", "ESS", "samples", "none", "density", 1, lowest=1.0),
+        MetricKind("mpd", "MPD", "nats", "none", "posterior", 2),
+        MetricKind("mpd_std", "MPD STD", "nats", "none", "posterior", 2),
+        MetricKind("active_units", "active units", "units", "none", "posterior", 1),
     )
 }
-_PROBES = {
-    r"kmeans_(\d+)": ("K-Means {0}", "test accuracy of N clusters, each named as the image nearest to its centre"),
-    r"kmeans_(\d+)_majority": ("K-Means {0} (majority)", "the same, each cluster named by its most frequent class"),
-    r"knn_(\d+|all)": ("KNN {0}", "test accuracy of the nearest neighbours among N labelled images"),
-    r"linear_(\d+|all)": ("linear {0}", "test accuracy of logistic regression on N labelled images"),
-    r"svm_linear_(\d+|all)": ("SVM linear {0}", "test accuracy of a linear support vector machine, likewise"),
-    r"svm_rbf_(\d+|all)": ("SVM RBF {0}", "test accuracy of one with a Gaussian kernel, likewise"),
+MEANINGS = {
+    "nll": "-log p(x), estimated by importance sampling: an upper bound that more samples tighten",
+    NLL_FALL: "what the last factor of four in importance samples took off the NLL",
+    "bits_per_dim": "the NLL in bits, divided by the numbers in an image",
+    "negative_elbo": "reconstruction error plus KL, what a VAE minimises; never below the NLL",
+    "reconstruction_error": "-log p(x|z), averaged over the posterior",
+    "kl": "how far the posterior is from the prior: the information that z carries",
+    "effective_sample_size": "how many importance samples carry the weight; few mean a loose NLL",
+    "mpd": "mean KL between the posteriors of two images: how different they are",
+    "mpd_std": "its standard deviation over pairs: how evenly images are spread",
+    "active_units": "dimensions of z whose posterior mean varies between images",
+    "kmeans_N": "test accuracy of N clusters, each named as the image nearest to its centre",
+    "kmeans_N_majority": "the same, each cluster named by its most frequent class",
+    "knn_N": "test accuracy of the nearest neighbours among N labelled images",
+    "linear_N": "test accuracy of logistic regression on N labelled images",
+    "svm_linear_N": "test accuracy of a linear support vector machine, likewise",
+    "svm_rbf_N": "test accuracy of one with a Gaussian kernel, likewise",
 }
-"""The probes come in as many forms as a protocol asks for: a pattern of names, the title of each, and its meaning."""
+"""A line for someone who does not know the metric; N for the number in a probe's name."""
+_PROBES = {
+    r"kmeans_(\d+)": "K-Means {0}",
+    r"kmeans_(\d+)_majority": "K-Means {0} (majority)",
+    r"knn_(\d+|all)": "KNN {0}",
+    r"linear_(\d+|all)": "linear {0}",
+    r"svm_linear_(\d+|all)": "SVM linear {0}",
+    r"svm_rbf_(\d+|all)": "SVM RBF {0}",
+}
+"""The probes come in as many forms as a protocol asks for: a pattern of names and the title of each."""
 
 
 def metric_kind(name: str) -> MetricKind:
     """The kind of the metric `name`; ValueError if there is no such metric."""
     if name in KINDS:
         return KINDS[name]
-    for pattern, (title, meaning) in _PROBES.items():
+    for pattern, title in _PROBES.items():
         if match := re.fullmatch(pattern, name):
-            return _probe(name, title.format(*match.groups()), meaning)
+            return _probe(name, title.format(*match.groups()))
     raise ValueError(f"there is no metric {name!r}")
 
 
 def listed_kinds() -> list[MetricKind]:
     """Every kind for a person to read; a probe comes once, with N for the number in its name."""
-    probes = [
-        _probe(re.sub(r"\(.*?\)", "N", pattern), title.format("N"), meaning)
-        for pattern, (title, meaning) in _PROBES.items()
-    ]
+    probes = [_probe(re.sub(r"\(.*?\)", "N", pattern), title.format("N")) for pattern, title in _PROBES.items()]
     return [*KINDS.values(), *probes]
 
 
-def _probe(name: str, title: str, meaning: str) -> MetricKind:
-    return MetricKind(name, title, meaning, "accuracy", "higher", "probes", 1, highest=1.0)
+def _probe(name: str, title: str) -> MetricKind:
+    return MetricKind(name, title, "accuracy", "higher", "probes", 1, highest=1.0)
 
 
 def metrics_of(family: Family) -> tuple[str, ...]:

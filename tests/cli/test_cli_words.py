@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from mae_bench.cli import main
 from mae_bench.cli.shared import command_to_resume
-from mae_bench.metrics.catalogue import KINDS
+from mae_bench.metrics.catalogue import KINDS, MEANINGS, listed_kinds
 from mae_bench.planning.registry import known_tasks
 
 
@@ -40,7 +40,8 @@ def test_every_metric_of_a_task_is_listed_with_its_meaning():
             vote = "_majority" if name.endswith("_majority") else ""
             stem = name.removesuffix(vote).rstrip("0123456789").removesuffix("all") if vote else stem
             assert f"{stem}N{vote}" in listed
-    assert all(kind.meaning and len(kind.meaning) < 100 for kind in KINDS.values())
+    assert set(MEANINGS) == {kind.name for kind in listed_kinds()}
+    assert all(0 < len(meaning) < 100 for meaning in MEANINGS.values())
 
 
 @pytest.mark.parametrize(("on_path", "shown"), [(True, "mae-bench"), (False, ".venv/bin/mae-bench")])
