@@ -182,6 +182,29 @@ def test_of_random_images_one_is_enough():
     assert any("random values" in clause for clause in laws(model))
 
 
+def test_the_call_that_mixes_is_the_one_that_is_named():
+    class Encoding(Mixing):
+        def encode(self, x: Tensor) -> Tensor:
+            return Sound.posterior(self, x).mean
+
+    assert laws(Encoding()) == ("posterior of an image changes with the images beside it",)
+
+
+@pytest.mark.parametrize("values", [2, 256])
+def test_random_images_have_all_values_from_0_to_1(values):
+    class Watched(Uniform):
+        def importance_terms(self, x: Tensor, samples: int) -> ImportanceTerms:
+            seen.append(x)
+            return super().importance_terms(x, samples)
+
+    seen: list[Tensor] = []
+    likelihood = "bernoulli" if values == 2 else "discretized_logistic_mixture"
+    model = Watched(DataSpec((1, 32, 32), likelihood, 100, 10), "smoke")
+    assert laws(model, values) == ()
+    levels = (seen[-1] * (values - 1)).unique()
+    assert torch.allclose(levels, torch.arange(values).float(), atol=1e-4)
+
+
 def test_everything_is_asked_in_evaluation_mode():
     class Watched(Sound):
         def posterior(self, x: Tensor) -> DiagonalGaussian:
