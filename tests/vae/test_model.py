@@ -277,6 +277,29 @@ def test_initialisation_is_over_once_it_has_run():
     assert all(torch.equal(value, before[name]) for name, value in vae.state_dict().items())
 
 
+def test_initialisation_is_in_evaluation_mode():
+    class Watched(torch.nn.Module):
+        def forward(self, x):
+            modes.append(self.training)
+            return x
+
+    modes = []
+    vae = make_vae()
+    vae.encoder = torch.nn.Sequential(vae.encoder, Watched())
+    vae.train()
+    vae.initialise(make_bits(64))
+    assert modes == [False]
+
+
+def test_a_sample_is_decoded_from_a_draw_of_the_prior(monkeypatch):
+    vae = make_vae()
+    drawn = torch.arange(24.0).view(3, 8)
+    monkeypatch.setattr(vae.prior, "sample", lambda count: drawn[:count])
+    monkeypatch.setattr(vae.decoder, "sample", lambda z: z)
+    assert torch.equal(vae.sample(2), drawn[:2])
+    assert torch.equal(vae.reconstruct(make_bits(4)), vae.posterior(make_bits(4)).mean)
+
+
 def test_parts_can_be_chosen_on_their_own():
     data = DataSpec((1, 5, 5), "bernoulli", 100, 10)
     networks = factorised_networks(data, "smoke")._replace(prior=UnitFlowPrior(8, steps=1, hidden=4))
