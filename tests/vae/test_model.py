@@ -100,6 +100,23 @@ def test_an_evaluation_that_runs_out_of_memory_goes_on_in_smaller_parts_with_the
 
 
 @pytest.mark.usefixtures("one_thread")
+def test_of_an_odd_number_of_rows_the_larger_half_is_tried_whatever_the_lack_is_called(monkeypatch):
+    class NoEngine(LittleMemory):
+        def log_likelihood(self, x, z):
+            try:
+                return super().log_likelihood(x, z)
+            except torch.OutOfMemoryError as error:
+                raise RuntimeError("GET was unable to find an engine to execute this computation") from error
+
+    vae, x = make_vae(), make_bits(5)
+    memory = NoEngine(vae.decoder.log_likelihood, most=2)
+    monkeypatch.setattr(vae.decoder, "log_likelihood", memory.log_likelihood)
+    with torch.no_grad():
+        vae.importance_terms(x, 1)
+    assert memory.asked == [5, 3, 2, 2, 1]
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_no_memory_for_one_row_or_for_a_training_batch_is_an_error(monkeypatch):
     vae, x = make_vae(), make_bits(4)
     memory = LittleMemory(vae.decoder.log_likelihood, most=0)
