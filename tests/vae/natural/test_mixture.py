@@ -95,6 +95,15 @@ def test_images_of_one_byte_come_back_to_their_levels():
     assert (beside[1:] < 0.02).all()
 
 
+def test_what_lies_between_two_levels_counts_as_the_nearer_one():
+    mixture = DiscretisedLogisticMixture(3, components=2)
+    maps = make_maps(mixture, pixels=50, scale=1.0)
+    levels = torch.randint(256, (50, 3, 1, 1)).double()
+    expected = mixture.log_likelihood(levels / 255, maps)
+    for off in (-0.4, 0.4):
+        assert torch.equal(mixture.log_likelihood((levels + off) / 255, maps), expected)
+
+
 EXTREME = {
     "ordinary": 1.0,
     "large": 100.0,
