@@ -23,7 +23,7 @@ import pytest
 from tests.mutants.table import ROOT, Mutant, mutated, read_table
 
 LIBRARIES = ("hypothesis", "pandas", "pydantic", "scipy.stats", "sklearn.svm", "torch._dynamo", "zuko")
-LONGEST_SECONDS = 120
+LONGEST_SECONDS = 60
 """Of a processor's time: a mutant whose tests take longer loops, and is noticed."""
 _FORK = multiprocessing.get_context("fork")
 
