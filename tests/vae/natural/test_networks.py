@@ -70,6 +70,18 @@ def test_the_maps_of_z_have_a_quarter_of_the_sides_rounded_up():
     assert latent_size((3, 9, 20)) == (3, 5)
 
 
+def test_the_maps_of_the_pixelcnn_are_those_of_z_doubled_twice_with_elu_between():
+    decoder = make_vae(autoregressive_networks, side=7).decoder
+    convolutions = [layer for layer in decoder.into_maps if isinstance(layer, WeightNormalised)]
+    z = torch.randn(3, 2 * 2 * 2)
+    maps = z.view(3, 2, 2, 2)
+    for layer in convolutions[:2]:
+        maps = F.elu(
+            F.conv_transpose2d(maps, layer.weight(), layer.bias, 2, padding=1, output_padding=layer.output_padding)
+        )
+    torch.testing.assert_close(decoder._maps(z), convolve(convolutions[2], maps))
+
+
 def test_log_variances_are_clipped_to_seven():
     posterior = MapPosterior(4, 2)
     features = 1000 * torch.randn(3, 4, 2, 2)
