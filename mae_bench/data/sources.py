@@ -73,8 +73,8 @@ def _import(source: str) -> Callable[[], Any]:
     module_name, separator, function_name = LOADERS.get(source, source).partition(":")
     if not separator:
         raise DataError(
-            f"there is no data source {source!r}; choose one of {', '.join(LOADERS)}, write package.module:function, "
-            "or begin the path of a file with ./ if it is one."
+            f"there is no data source {source!r}; choose one of {', '.join(LOADERS)}, or write package.module:function, "
+            "or the path of a file or folder, begun with ./."
         )
     try:
         loader: Callable[[], Any] = getattr(import_module(module_name), function_name)
@@ -82,8 +82,8 @@ def _import(source: str) -> Callable[[], Any]:
         raise
     except Exception as error:
         raise DataError(
-            f"data source {source!r} cannot be loaded ({describe(error, raising_file(error))}); put its module "
-            "beside the task file, install the package that has it, or correct the name."
+            f"data source {source!r} cannot be loaded ({describe(error, raising_file(error))}); install the package "
+            "that has it, put its module beside the task file, or correct the name."
         ) from error
     return loader
 

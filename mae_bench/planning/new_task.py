@@ -161,7 +161,7 @@ def fitted(about: Description) -> dict[str, dict[str, Any] | None]:
             "svm_label_counts": _svm_labels(few_labels, small_train),
         },
         "presets.smoke.training": {"initialisation_images": min(500 if binary else 64, smoke_train)},
-        "presets.smoke.density": {"test_images": min(64, smoke_test)},
+        "presets.smoke.density": {"test_images": min(64 if binary else 32, smoke_test)},
         "presets.smoke.posterior": {"test_images": min(64, smoke_test)},
         "presets.smoke.probes": {
             "label_counts": [100] if smoke_train >= 100 else ["all"],

@@ -7,9 +7,11 @@ import struct
 import numpy as np
 import pytest
 
-from mae_bench.data import fashion_mnist, kmnist
+from mae_bench.data import fashion_mnist, kmnist, mnist_static
 from mae_bench.data.idx import parse_idx
+from mae_bench.foundation.content import content_folder
 from mae_bench.foundation.errors import DataError
+from mae_bench.planning.task import load_task
 
 
 @pytest.mark.parametrize("wrap", [gzip.compress, bytes], ids=["gzipped", "plain"])
@@ -72,3 +74,9 @@ def test_a_set_of_four_files_is_read_from_a_folder_of_its_own_by_its_hashes(modu
     np.testing.assert_array_equal(arrays.x_test[:, 0], parts["x_test"])
     assert (arrays.y_train.tolist(), arrays.y_test.tolist()) == ([0, 1, 2, 3, 4], [9, 0])
     assert arrays.files == dict(files.values())
+
+
+@pytest.mark.parametrize("module", [fashion_mnist, kmnist, mnist_static], ids=lambda module: module.NAME)
+def test_the_task_declares_the_hashes_that_its_source_knows(module):
+    name = module.__name__.rpartition(".")[2]
+    assert load_task(content_folder("tasks") / f"{name}.toml").data.files == dict(module.FILES.values())

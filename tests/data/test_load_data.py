@@ -96,7 +96,10 @@ def test_split_follows_the_seed(digits_task):
 
 def with_subset(task: Task, preset: str, train: int, validation: int, test: int) -> Task:
     sizes = SplitSizes(train=train, validation=validation, test=test)
-    protocol = task.protocol(preset).model_copy(update={"subset": sizes})
+    protocol = task.protocol(preset)
+    fewer = {"density": {"test_images": "all"}, "posterior": {"test_images": 1}}
+    sections = {name: getattr(protocol, name).model_copy(update=update) for name, update in fewer.items()}
+    protocol = protocol.model_copy(update={"subset": sizes, **sections})
     return task.model_copy(update={"presets": {**task.presets, preset: protocol}})
 
 
