@@ -73,7 +73,7 @@ def _import(source: str) -> Callable[[], Any]:
     module_name, separator, function_name = LOADERS.get(source, source).partition(":")
     if not separator:
         raise DataError(
-            f"there is no data source {source!r}; choose one of {', '.join(LOADERS)}, or write package.module:function, "
+            f"there is no data source {source!r}; choose one of {', '.join(LOADERS)}, or write package.module:function "
             "or the path of a file or folder, begun with ./."
         )
     try:

@@ -207,7 +207,7 @@ def test_wrong_number_of_official_test_images(mnist_500_task):
     [
         (
             "mnits",
-            r"there is no data source 'mnits'; choose one of cifar10, .* or write package\.module:function",
+            r"there is no data source 'mnits'; choose one of .*cifar10, .* or write package\.module:function",
         ),
         ("no_such_package:load", "'no_such_package:load' cannot be loaded .*; install the package"),
         ("mae_bench.data.digits:lod", "'mae_bench.data.digits:lod' cannot be loaded .*; install the package"),
