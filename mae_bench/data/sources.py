@@ -58,7 +58,7 @@ def _load(source: str, folder: Path | None, _data_folder: str) -> tuple[Arrays, 
         return arrays, hash_arrays(arrays)
     own = source not in LOADERS
     with _surroundings(source, folder).entered(importing=True) if own else nullcontext():
-        loaded = _import(source)()
+        loaded = _call(source, _import(source))
     if isinstance(loaded, Mapping):
         loaded = arrays_of(loaded, f"data source {source!r}")
     if not isinstance(loaded, Arrays):
@@ -67,6 +67,18 @@ def _load(source: str, folder: Path | None, _data_folder: str) -> tuple[Arrays, 
             "or mae_bench.data.arrays.Arrays."
         )
     return loaded, hash_arrays(loaded)
+
+
+def _call(source: str, loader: Callable[[], Any]) -> Any:
+    try:
+        return loader()
+    except MaeBenchError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"data source {source!r} fails ({describe(error, raising_file(error))}); correct it, or see that the files "
+            "which it reads are there."
+        ) from error
 
 
 def _import(source: str) -> Callable[[], Any]:
