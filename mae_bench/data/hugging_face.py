@@ -23,7 +23,7 @@ def read_hub(url: str, size: int | None = None) -> Arrays:
     set cannot be loaded, or has no images.
     """
     try:
-        import datasets  # type: ignore[import-not-found,unused-ignore]
+        import datasets
     except ImportError as error:
         raise UsageError(
             f"{url} needs the package datasets ({error}); install it with pip install 'mae-bench[datasets]'."
