@@ -70,9 +70,8 @@ def _runs(suite: "Suite") -> tuple[str, str]:
 
 def _data(task: Task) -> tuple[str, str]:
     data = task.data
-    images = (
-        f"{'x'.join(str(size) for size in data.shape)}, {data.likelihood.replace('_', ' ')}, {data.classes} classes"
-    )
+    classes = f"{data.classes} classes" if data.classes else "no labels"
+    images = f"{'x'.join(str(size) for size in data.shape)}, {data.likelihood.replace('_', ' ')}, {classes}"
     return images, f"{data.train_size}/{data.validation_size}/{data.test_size}"
 
 
