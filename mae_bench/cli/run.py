@@ -51,7 +51,8 @@ def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str
     default="mae,vlae,resnet_vae",
     show_default=True,
     help="Names, package.module:Class or path/to/file.py, with parameters in brackets: mae[eta=2.0]; a list is a grid: "
-    "mae[eta=[0.5,1.0]]. A path with a comma or a bracket goes in double quotes: '\"my,models/a.py\"[beta=2]'.",
+    "mae[eta=[0.5,1.0]], mae[diversity=[paper,mean]]; a list within a list is one value: my_vae.py[z_dims=[[16,8]]]. "
+    "A path with a comma or a bracket goes in double quotes: '\"my,models/a.py\"[beta=2]'.",
 )
 @click.option("-t", "--tasks", default="digits", show_default=True, help="Names, or paths of TOML files.")
 @click.option("--suite", metavar="SUITE", help="In place of --models and --tasks: a name or the path of a TOML file.")
