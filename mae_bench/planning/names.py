@@ -103,6 +103,11 @@ def _unquoted_start(item: str) -> tuple[str, str]:
     return (re.sub(r'\\(["\\])', r"\1", quoted["text"]), item[quoted.end() :]) if quoted else ("", item)
 
 
+def in_quotes(path: str) -> str:
+    """A path as it is written in a list, whatever its characters."""
+    return '"' + path.replace("\\", r"\\").replace('"', r"\"") + '"'
+
+
 def _parse_value(text: str) -> Any:
     """The value of `text` as JSON; of what is not JSON, a list in brackets is read item by item, the rest is a string.
 
