@@ -95,7 +95,9 @@ def trained(folder: Path, seed: int, before: int = 1, kind: type[Adapter] = Nois
     settings = SETTINGS.model_copy(update={"max_epochs": 1})
     device = torch.device("cpu")
     model = fresh_model(kind)
-    here = TrainingContext(settings, seed=seed, device=device, checkpoint_directory=folder, progress=lambda *_: None)
+    here = TrainingContext(
+        settings, seed=seed, device=device, checkpoint_directory=folder, progress=lambda *_: None
+    )
     torch.manual_seed(before)
     images = CountedImages(40)
     here.train(model, images, FixedImages(12))

@@ -147,7 +147,7 @@ def test_a_signal_ends_training_after_its_step_with_a_checkpoint_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Signalled(Noisy):
-        def loss(self, x: Tensor):
+        def loss(self, x: Tensor):  # noqa: ANN202
             assert interruption._state.deferrals == 1, "a signal must not end a step halfway"
             if int(self.calls) == 5:
                 monkeypatch.setattr(interruption._state, "received", signal.SIGTERM)

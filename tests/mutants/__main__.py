@@ -93,9 +93,7 @@ def _run_pytest(checkout: Path, tests: tuple[str, ...], silent: bool) -> None:
     os.chdir(checkout)
     os.environ["PYTHONPATH"] = str(checkout)  # for the processes that tests start
     sys.path[:] = [str(checkout), *(path for path in sys.path if Path(path).resolve() != ROOT)]
-    status = pytest.main(
-        ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning", *tests]
-    )
+    status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning", *tests])
     os._exit(status)  # the clean-up of the process that this one was forked from is not for it
 
 

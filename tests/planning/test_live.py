@@ -141,7 +141,7 @@ def test_what_cannot_be_found_again_is_refused(monkeypatch):
 
     with pytest.raises(UsageError, match="Local is defined within a function"):
         code_of(Local)
-    with pytest.raises(UsageError, match="'mae' is not a subclass of mae_bench.Adapter"):
+    with pytest.raises(UsageError, match=r"'mae' is not a subclass of mae_bench\.Adapter"):
         code_of("mae")
     old = Importable
     monkeypatch.setattr(sys.modules[__name__], "Importable", type("Importable", (Adapter,), {"__module__": __name__}))

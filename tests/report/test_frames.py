@@ -1,8 +1,10 @@
 """Records and boards as frames: every number is where a reader of the page finds it, and in the unit it names."""
 
+import pandas as pd
 import pytest
 
 from mae_bench.boards.aggregate import boards
+from mae_bench.planning.task import ReportedRow
 from mae_bench.report.frames import BOARD_COLUMNS, CELL_COLUMNS, boards_frame, records_frame
 from mae_bench.report.table import BoardTable
 
@@ -36,8 +38,8 @@ def test_the_numbers_of_a_board_are_those_of_its_cells(full_boards):
     for row in (*board.rows, *board.unranked):
         for metric, cell in row.cells.items():
             found = frame[frame.model.str.startswith(row.label) & (frame.metric == metric)].iloc[0]
-            shown = [None if value != value else value for value in found[["mean", "std", "stderr"]]]
-            assert shown == [cell.mean, cell.std, cell.stderr]
+            expected = pd.Series([cell.mean, cell.std, cell.stderr], ["mean", "std", "stderr"], dtype=float)
+            pd.testing.assert_series_equal(found[list(expected.index)].astype(float), expected, check_names=False)
             assert (found.bold, found.standing, found.seeds) == (cell.bold, row.standing, len(row.seeds))
     reported = frame[frame.standing == "reported"]
     assert list(reported["mean"]) == [77.98, 82.9, 0.9]
@@ -45,10 +47,8 @@ def test_the_numbers_of_a_board_are_those_of_its_cells(full_boards):
 
 
 def test_what_was_reported_with_a_spread_has_it(digits_task):
-    reported = digits_task.model_copy(
-        update={"reported": [{"model": "A", "citation": "B", "metrics": {"nll": 1.0}, "spreads": {"nll": 0.5}}]}
-    )
-    task = type(digits_task).model_validate(reported.model_dump())
+    reported = ReportedRow(model="A", citation="B", metrics={"nll": 1.0}, spreads={"nll": 0.5})
+    task = digits_task.model_copy(update={"reported": (reported,)})
     (row,) = boards_frame(boards([], [task])).itertuples()
     assert (row.mean, row.std, row.standing) == (1.0, 0.5, "reported")
 
