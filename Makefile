@@ -36,8 +36,8 @@ run: install ## train MODELS on TASKS at PRESET with SEEDS, print the leaderboar
 published: install ## run what the published boards lack at preset medium, beside other work; days on two cores, resumes
 	nice -n 19 $(ENVIRONMENT)/bin/python -m leaderboard.published
 
-test: install ## run the test suite
-	$(ENVIRONMENT)/bin/python -m pytest
+test: install ## run the test suite, a process for each core
+	OMP_NUM_THREADS=1 $(ENVIRONMENT)/bin/python -m pytest -n auto --dist loadfile
 
 test-browser: install ## test the site of the leaderboard in Debian's Chromium, which is installed where it is missing
 	@command -v chromium >/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y chromium; } || \
