@@ -1,9 +1,6 @@
 """Classes of a notebook: cells are run in a module of their own that takes the place of `__main__`."""
 
-import linecache
 import sys
-from itertools import count
-from types import ModuleType
 
 import pytest
 
@@ -11,6 +8,7 @@ from mae_bench import Adapter
 from mae_bench.foundation.errors import UsageError
 from mae_bench.planning.adapter_code import code_hash, code_of, load_class
 from mae_bench.planning.live import live_text, register
+from tests.api.notebook import Notebook
 
 CELL = """
 from mae_bench import Adapter
@@ -36,19 +34,6 @@ class Mine(Base):
         unused = build(3)
         return unused, NAMES
 """
-
-
-class Notebook(ModuleType):
-    """A `__main__` whose cells have a text in Python's cache of lines, and no file, as in Jupyter."""
-
-    def __init__(self) -> None:
-        super().__init__("__main__")
-        self._numbers = count()
-
-    def run(self, text):
-        name = f"<cell {next(self._numbers)} of {id(self)}>"
-        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
-        exec(compile(text, name, "exec"), vars(self))
 
 
 @pytest.fixture
