@@ -155,15 +155,11 @@ class ExecutorOptions:
             raise UsageError("--jobs and --device are for this machine; with --executor ray, give --gpus-per-job.")
 
     def _here(self) -> "Executor":
-        from mae_bench.executors.local import InProcess, choose_device
-        from mae_bench.executors.slots import Slots, plan_slots
+        from mae_bench.executors.preparation import executor_here
 
         if (self.address, self.gpus_per_job, self.cpus_per_job) != (None, None, None):
             raise UsageError("--address, --gpus-per-job and --cpus-per-job are for a Ray cluster; add --executor ray.")
-        if "," not in self.device and self.slots is None and self.timeout_minutes is None:
-            return InProcess(choose_device(self.device))
-        several = "," in self.device or self.slots is not None
-        return Slots(plan_slots(self.device, self.slots if several else 1), self.timeout_minutes)
+        return executor_here(self.device, self.slots, self.timeout_minutes)
 
 
 def takes_executor(function: Function) -> Function:
