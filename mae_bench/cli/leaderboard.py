@@ -1,7 +1,7 @@
 """The verb that shows boards, leaderboard: parse, call, print. Imports click alone until it is called."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -33,6 +33,12 @@ FileFormat = Literal["csv", "json", "parquet", "latex"]
     metavar="SUITE",
     help="Lay the records out in the tables of a suite, a name or the path of a TOML file, beside what was reported.",
 )
+@click.option(
+    "--columns",
+    metavar="METRICS",
+    help="Show these metrics, by the names of `list metrics`: nll,kl,knn_100.  [default: a few that fit a terminal]",
+)
+@click.option("--all", "every", is_flag=True, help="Show every metric.")
 @click.option("--markdown", is_flag=True, help="Print Markdown instead of tables for a terminal.")
 @click.option(
     "--format",
@@ -54,6 +60,8 @@ def leaderboard(
     tasks: str | None,
     preset: str | None,
     layout: str | None,
+    columns: str | None,
+    every: bool,
     markdown: bool,
     file_format: FileFormat | None,
     site: Path | None,
@@ -67,6 +75,9 @@ def leaderboard(
 
     if sum(map(bool, (markdown, file_format, site))) > 1:
         raise UsageError("--markdown, --format and --html exclude each other; give one of them.")
+    if (columns or every) and (markdown or file_format or site or layout or (columns and every)):
+        raise UsageError("--columns and --all choose what a terminal shows; give one of them, and no other format.")
+    choose = _chooser(columns, every)
     results = results or Path("leaderboard/results")
     if layout:
         if tasks or site or file_format not in (None, "latex"):
@@ -92,7 +103,7 @@ def leaderboard(
     elif file_format:
         _print_file(shown, badges, file_format)
     else:
-        _print_boards(shown, badges, markdown)
+        _print_boards(shown, badges, markdown, choose)
 
 
 def _at_preset(found: "Sequence[Board]", tasks: "Sequence[Task]", preset: str | None) -> "Sequence[Board]":
@@ -166,7 +177,29 @@ def _print_suite_tables(name: str, store: "Store", preset: str | None, form: str
     click.echo(SUITE_LEGEND)
 
 
-def _print_boards(shown: "Sequence[Board]", badges: "Badges", markdown: bool) -> None:
+def _chooser(columns: str | None, every: bool) -> "Callable[[Board], Sequence[str] | None]":
+    """What metrics of a board to show. UsageError for a name that no metric has."""
+    from mae_bench.metrics.catalogue import listed_kinds, metric_kind
+    from mae_bench.planning.names import did_you_mean
+    from mae_bench.report.layout import compact_columns
+
+    if every:
+        return lambda board: None
+    if columns is None:
+        return compact_columns
+    names = [name.strip() for name in columns.split(",")]
+    for name in names:
+        try:
+            metric_kind(name)
+        except ValueError:
+            known = [kind.name for kind in listed_kinds()]
+            raise UsageError(f"there is no metric {name!r}{did_you_mean(name, known, 'metrics')}") from None
+    return lambda board: names
+
+
+def _print_boards(
+    shown: "Sequence[Board]", badges: "Badges", markdown: bool, choose: "Callable[[Board], Sequence[str] | None]"
+) -> None:
     if markdown:
         from mae_bench.report.markdown import render_boards
 
@@ -176,4 +209,4 @@ def _print_boards(shown: "Sequence[Board]", badges: "Badges", markdown: bool) ->
 
     from mae_bench.report.terminal import print_boards
 
-    print_boards(shown, Console(file=sys.stdout), badges)
+    print_boards(shown, Console(file=sys.stdout), badges, choose)

@@ -287,12 +287,14 @@ def _print_boards(store: "Store", jobs: "Sequence[Job]") -> None:
     from rich.console import Console
 
     from mae_bench.boards.aggregate import boards
+    from mae_bench.report.layout import compact_columns
     from mae_bench.report.terminal import print_boards
 
     tasks = {job.task.name: job.task for job in jobs}
     places = {(job.task.name, job.preset) for job in jobs}
     found = boards(store.records(), list(tasks.values()))
-    print_boards([board for board in found if (board.task, board.preset) in places], Console(file=sys.stdout))
+    own = [board for board in found if (board.task, board.preset) in places]
+    print_boards(own, Console(file=sys.stdout), choose=compact_columns)
 
 
 def _print_summary(summary: "RunSummary", command: str, strategy: OverwriteStrategy) -> None:

@@ -1,6 +1,6 @@
 """A board as text, before it is drawn: headings, cells and notes, the same for every output."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from mae_bench.boards.aggregate import Board, Row
@@ -73,15 +73,24 @@ def board_columns(board: Board) -> list[Column]:
     return columns
 
 
-def lay_out(board: Board, badges: Badges = NO_BADGES) -> Layout:
-    """The text of `board`: ranked rows, then those not ranked, then the reported ones; those not ranked say so."""
-    columns = board_columns(board)
+def compact_columns(board: Board) -> list[str]:
+    """The metrics of `board` to show first: its primary one, and one for each question that people ask of a VAE."""
+    wanted = (board.primary, "kl", "active_units", "kmeans_10", "knn_100", "linear_100")
+    return [metric for metric in board.metrics if metric in wanted]
+
+
+def lay_out(board: Board, badges: Badges = NO_BADGES, shown: Sequence[str] | None = None) -> Layout:
+    """The text of `board`: ranked rows, then those not ranked, then the reported ones; those not ranked say so.
+
+    shown: the metrics to show; None for all, each with what belongs to it.
+    """
+    columns = board_columns(board) if shown is None else [Column(one) for one in board.metrics if one in shown]
     citations = list(dict.fromkeys(row.citation for row in board.reported))
     rows = [_row(row, columns, badges) for row in (*board.rows, *board.unranked)]
     rows += [_reported_row(row, columns, citations.index(row.citation) + 1) for row in board.reported]
     notes = [
         *board.notes,
-        *(note for row in (*board.rows, *board.unranked) for note in _notes(row)),
+        *(note for row in (*board.rows, *board.unranked) for note in _notes(row, {one.metric for one in columns})),
         *(f"[{number}] {citation}" for number, citation in enumerate(citations, 1)),
     ]
     return Layout(
@@ -146,11 +155,13 @@ def title_with_unit(metric: str, between: str = ", ") -> str:
     return between.join(dict.fromkeys((kind.title, kind.unit)))
 
 
-def _notes(row: Row) -> list[str]:
-    """Why the row is not ranked, and the reasons of its cells."""
+def _notes(row: Row, shown: Set[str]) -> list[str]:
+    """Why the row is not ranked, and the reasons of the cells that are shown."""
     label = row_label(row)
     notes = [] if row.standing == "ranked" else [f"{label}: {row.standing}: {row.reason}"]
-    return notes + describe_reasons(label, {metric: cell.reason for metric, cell in row.cells.items()})
+    return notes + describe_reasons(
+        label, {metric: cell.reason for metric, cell in row.cells.items() if metric in shown}
+    )
 
 
 def describe_reasons(label: str, reasons: Mapping[str, str | None]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mae_bench.report.layout import ABSENT, LEGEND, NO_BOARDS, Layout, lay_out
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 NARROWEST_MODEL_COLUMN = 23
 
 
-def print_boards(boards: Sequence[Board], console: Console, badges: Badges = NO_BADGES) -> None:
-    """Print every board and then the legend.
+def print_boards(
+    boards: Sequence[Board],
+    console: Console,
+    badges: Badges = NO_BADGES,
+    choose: Callable[[Board], Sequence[str] | None] = lambda board: None,
+) -> None:
+    """Print every board and then the legend. choose: the metrics of a board to show, None for all.
 
     A board that is too wide for the terminal has its metrics split over several tables. Each repeats the models, with
     their names folded; from the second table on, only the models with a number in it. No number is ever cut. Bold cells
@@ -27,9 +32,14 @@ def print_boards(boards: Sequence[Board], console: Console, badges: Badges = NO_
     if not boards:
         _print_text(console, NO_BOARDS)
         return
+    hidden = 0
     for board in boards:
-        print_layout(lay_out(board, badges), console)
+        shown = choose(board)
+        print_layout(lay_out(board, badges, shown), console)
+        hidden += len(board.metrics) - len(board.metrics if shown is None else set(shown) & set(board.metrics))
     _print_text(console, LEGEND.replace("Bold:", "Bold, with a star:"))
+    if hidden:
+        _print_text(console, "More columns: mae-bench leaderboard --all, or --columns with names of list metrics.")
 
 
 def print_layout(layout: Layout, console: Console) -> None:
