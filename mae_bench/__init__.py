@@ -1,7 +1,7 @@
 """mae-bench: a benchmark suite and leaderboard harness for variational autoencoders.
 
-The names an outside adapter may rely on are re-exported here. Torch is loaded only when one of them is first used, so
-that `mae-bench --help` stays fast.
+What an outside adapter and a notebook may rely on is re-exported here. Each name is loaded when it is first used, and
+torch with the first that needs it, so that `mae-bench --help` stays fast.
 """
 
 from importlib import import_module
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
         Loss,
         NotSupported,
     )
+    from mae_bench.api.evaluate import evaluate, load_data
+    from mae_bench.api.results import Results, load_results
+    from mae_bench.api.run import run
 
 __all__ = [
     "ENGINE_VERSION",
@@ -35,11 +38,28 @@ __all__ = [
     "ImportanceTerms",
     "Loss",
     "NotSupported",
+    "Results",
     "__version__",
+    "evaluate",
+    "load_data",
+    "load_results",
+    "run",
 ]
+_PLACES = {
+    "Results": "mae_bench.api.results",
+    "evaluate": "mae_bench.api.evaluate",
+    "load_data": "mae_bench.api.evaluate",
+    "load_results": "mae_bench.api.results",
+    "run": "mae_bench.api.run",
+}
+"""The modules of those names that are not of `mae_bench.adapter`."""
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module("mae_bench.adapter"), name)
+        return getattr(import_module(_PLACES.get(name, "mae_bench.adapter")), name)
     raise AttributeError(f"module 'mae_bench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,8 @@ ELSEWHERE = {"ray", "cuda"}
 """A run that names one of these needs a cluster or a GPU, and is planned only."""
 WALKS = {"submitting.md"}
 """Pages whose blocks are one session: they run in their order, in one folder."""
+SESSIONS = {"python.md"}
+"""Pages of docs/ whose Python is one script."""
 RERUN = "tests/golden/records/digits/smoke/resnet_vae"
 """Run again where a command would run all published records again."""
 
@@ -259,6 +262,24 @@ def test_scripts_parse_and_their_runs_can_be_planned(block: Block) -> None:
     assert runs
     for run in runs:
         check_command(run)
+
+
+@pytest.mark.parametrize("page", sorted(SESSIONS))
+def test_the_python_of_a_page_runs_as_one_script(page: str, reader_folder: Path) -> None:
+    blocks = [block for block in fenced_blocks(ROOT / "docs" / page) if block.language == "python"]
+    script = reader_folder / "page.py"
+    script.write_text("\n".join(block.text for block in blocks), encoding="utf-8")
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    result = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", str(script)],
+        cwd=reader_folder,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout
 
 
 @pytest.mark.parametrize("block", [block for block in FENCED if block.language == "python"], ids=str)

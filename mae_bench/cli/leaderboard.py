@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from mae_bench.planning.task import Task
     from mae_bench.records.store import Store
     from mae_bench.review.badges import Badges
+
+FileFormat = Literal["csv", "json", "parquet", "latex"]
 
 
 @click.command()
@@ -32,6 +35,13 @@ if TYPE_CHECKING:
 )
 @click.option("--markdown", is_flag=True, help="Print Markdown instead of tables for a terminal.")
 @click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(get_args(FileFormat)),
+    help="Print this instead, for other programs: csv, json and parquet have a row for every metric of every row, "
+    "latex a table for each board.",
+)
+@click.option(
     "--html",
     "site",
     metavar="DIR",
@@ -45,6 +55,7 @@ def leaderboard(
     preset: str | None,
     layout: str | None,
     markdown: bool,
+    file_format: FileFormat | None,
     site: Path | None,
 ) -> None:
     """Show the boards: one table a (task, preset), with the rows that others reported beneath."""
@@ -54,14 +65,18 @@ def leaderboard(
     from mae_bench.report.html.site import write_site
     from mae_bench.review.badges import read_badges, read_verified
 
-    if markdown and site:
-        raise UsageError("--markdown and --html exclude each other; give one of the two.")
+    if sum(map(bool, (markdown, file_format, site))) > 1:
+        raise UsageError("--markdown, --format and --html exclude each other; give one of them.")
     results = results or Path("leaderboard/results")
     if layout:
-        if tasks or site:
-            raise UsageError("--layout prints the tables of its suite alone; leave out --tasks and --html.")
-        _print_suite_tables(layout, Store(results), preset, markdown)
+        if tasks or site or file_format not in (None, "latex"):
+            raise UsageError(
+                "--layout prints the tables of its suite alone; leave out --tasks, --html and any --format but latex."
+            )
+        _print_suite_tables(layout, Store(results), preset, "markdown" if markdown else file_format)
         return
+    if file_format:
+        _check_format(file_format)
 
     known = resolve_tasks(tasks) if tasks else known_tasks()
     names = {task.name for task in known}
@@ -74,6 +89,8 @@ def leaderboard(
         )
     if site:
         click.echo(write_site(site, shown, badges, results))
+    elif file_format:
+        _print_file(shown, badges, file_format)
     else:
         _print_boards(shown, badges, markdown)
 
@@ -94,7 +111,34 @@ def _at_preset(found: "Sequence[Board]", tasks: "Sequence[Task]", preset: str | 
     return [board for board in found if board.preset == preset]
 
 
-def _print_suite_tables(name: str, store: "Store", preset: str | None, markdown: bool) -> None:
+def _check_format(file_format: FileFormat) -> None:
+    """UsageError if a file of this format cannot be written, or not to where the output goes."""
+    if file_format != "parquet":
+        return
+    if find_spec("pyarrow") is None:
+        raise UsageError("--format parquet needs pyarrow; install mae-bench[parquet], or take csv.")
+    if sys.stdout.isatty():
+        raise UsageError("--format parquet is not for a terminal; send it into a file by > board.parquet.")
+
+
+def _print_file(shown: "Sequence[Board]", badges: "Badges", file_format: FileFormat) -> None:
+    from mae_bench.report.frames import boards_frame
+    from mae_bench.report.latex import render_latex
+    from mae_bench.report.layout import lay_out
+
+    if file_format == "latex":
+        click.echo(render_latex(lay_out(board, badges) for board in shown), nl=False)
+        return
+    frame = boards_frame(shown, badges)
+    if file_format == "parquet":
+        click.echo(frame.to_parquet(index=False), nl=False)
+    elif file_format == "json":
+        click.echo(frame.to_json(orient="records", indent=1, double_precision=15))
+    else:
+        click.echo(frame.to_csv(index=False), nl=False)
+
+
+def _print_suite_tables(name: str, store: "Store", preset: str | None, form: str | None) -> None:
     from mae_bench.planning.suites import load_suite
     from mae_bench.report.suite_tables import SUITE_LEGEND, lay_out_suite
 
@@ -102,7 +146,12 @@ def _print_suite_tables(name: str, store: "Store", preset: str | None, markdown:
     if not suite.tables:
         raise UsageError(f"suite {name} has no tables to lay records out in; add [[tables]] to its file.")
     layouts = lay_out_suite(suite, store.records(), preset)
-    if markdown:
+    if form == "latex":
+        from mae_bench.report.latex import render_latex
+
+        click.echo(render_latex(layouts), nl=False)
+        return
+    if form == "markdown":
         from mae_bench.report.markdown import escape, render_layout
 
         click.echo("\n".join([f"{escape(SUITE_LEGEND)}\n", *map(render_layout, layouts)]), nl=False)

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from mae_bench.cli.shared import (
     OVERWRITE_OPTION,
+    Choice,
     ExecutorOptions,
     output_option,
     run_and_report,
@@ -21,7 +22,6 @@ from mae_bench.foundation.errors import UsageError
 from mae_bench.job.settings import JobSettings
 
 if TYPE_CHECKING:
-    from mae_bench.executors import Executor
     from mae_bench.planning.plan import Job
     from mae_bench.records.store import Store
 
@@ -51,7 +51,8 @@ def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str
     default="mae,vlae,resnet_vae",
     show_default=True,
     help="Names, package.module:Class or path/to/file.py, with parameters in brackets: mae[eta=2.0]; a list is a grid: "
-    "mae[eta=[0.5,1.0]]. A path with a comma or a bracket goes in double quotes: '\"my,models/a.py\"[beta=2]'.",
+    "mae[eta=[0.5,1.0]], mae[diversity=[paper,mean]]; a list within a list is one value: my_vae.py[z_dims=[[16,8]]]. "
+    "A path with a comma or a bracket goes in double quotes: '\"my,models/a.py\"[beta=2]'.",
 )
 @click.option("-t", "--tasks", default="digits", show_default=True, help="Names, or paths of TOML files.")
 @click.option("--suite", metavar="SUITE", help="In place of --models and --tasks: a name or the path of a TOML file.")
@@ -66,7 +67,7 @@ def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str
 @output_option
 @click.option(
     OVERWRITE_OPTION,
-    type=click.Choice(get_args(OverwriteStrategy)),
+    type=Choice(get_args(OverwriteStrategy)),
     default="only-missing",
     show_default=True,
     help="only-missing: run what has no complete record, and continue partial ones. always: run everything anew; "
@@ -106,54 +107,27 @@ def run(
 
     check_threads()  # before torch, which would say so too
 
-    from mae_bench.executors.run import check_writable, kept_record
+    from mae_bench.executors.preparation import Preparation
+    from mae_bench.executors.run import check_writable
     from mae_bench.foundation.source import absolute
-    from mae_bench.job.initial_state import check_models, describe_changes
-    from mae_bench.job.likelihoods import describe_unanswered
     from mae_bench.records.store import Store
 
     store = Store(absolute(output_dir))  # before any model could change the directory that it is relative to
     jobs = _plan_jobs(context, models=models, tasks=tasks, suite=suite, preset=preset, seeds=seeds)
-    constructed, notes = check_models(jobs), describe_unanswered(jobs)
-    if overwrite_strategy != "always":
-        notes += describe_changes(jobs, store, constructed, f"{OVERWRITE_OPTION} always runs them anew")
-    for sentence in notes:
-        click.echo(f"note: {sentence}", err=True)
+    remedy = f"{OVERWRITE_OPTION} always runs them anew"
+    preparation = Preparation(jobs, store, settings, overwrite_strategy, remedy)
+    _print_notes(preparation.notes_on_models())
     executor = where.check() if dry_run else where.executor()
-    if settings.compile:
-        _check_compiler(executor)
-    _tell_precision([job for job in jobs if kept_record(store, job, overwrite_strategy) is None], executor, settings)
+    _print_notes(preparation.notes_on_devices(executor))
     if dry_run or executor is None:
         check_writable(store.root, make=False)
         context.exit(_print_matrix(jobs, store, overwrite_strategy))
     run_and_report(context, jobs, store, executor, settings, overwrite=overwrite_strategy, exit_on_error=exit_on_error)
 
 
-def _check_compiler(executor: "Executor | None") -> None:
-    """UsageError if this process cannot compile; other processes find out when their first job begins."""
-    from mae_bench.executors.local import InProcess
-    from mae_bench.job.compilation import check_compiler
-
-    if isinstance(executor, InProcess):
-        check_compiler(executor.device)
-
-
-def _tell_precision(jobs: "Sequence[Job]", executor: "Executor | None", settings: JobSettings) -> None:
-    """Say so if the devices of this run lack the precision that the jobs are to train in; UsageError if it was asked
-    for. Where the devices are not known here, each job finds out for itself.
-    """
-    import torch
-
-    from mae_bench.job.precision import note_on_precision
-
-    notes = {
-        note_on_precision(settings.matrix_precision, job.task.protocol(job.preset).training, torch.device(device))
-        for job in jobs
-        if job.trained is None
-        for device in (executor.devices if executor else ())
-    }
-    for note in sorted(filter(None, notes)):
-        click.echo(f"note: {note}", err=True)
+def _print_notes(notes: Sequence[str]) -> None:
+    for sentence in notes:
+        click.echo(f"note: {sentence}", err=True)
 
 
 def _plan_jobs(
@@ -161,10 +135,9 @@ def _plan_jobs(
 ) -> "list[Job]":
     """The jobs of a suite, or of models and tasks. UsageError for a wrong name, and for both together."""
     if suite is None:
-        from mae_bench.planning.plan import plan
-        from mae_bench.planning.registry import resolve_models, resolve_tasks
+        from mae_bench.api.run import plan_jobs
 
-        return plan(resolve_models(models), resolve_tasks(tasks), preset, seeds)
+        return plan_jobs(models, tasks, preset, seeds)
     from mae_bench.planning.suites import load_suite, plan_suite
 
     def given(option: str) -> bool:

@@ -1,6 +1,7 @@
 """One job -> one record: load, fit, evaluate. Reads as the protocol."""
 
 import time
+from collections.abc import MutableMapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -23,7 +24,7 @@ from mae_bench.job.checkpoint import MODEL_FILE, TRAINING_FILE, load_checkpoint,
 from mae_bench.job.environment import PeakMemory, describe_environment
 from mae_bench.job.initial_state import remember_initial_state
 from mae_bench.job.isolation import isolated, use_threads
-from mae_bench.job.likelihoods import unanswered_likelihood
+from mae_bench.job.likelihoods import Construct, unanswered_likelihood
 from mae_bench.job.settings import JobSettings
 from mae_bench.job.shards import FinishedShards, hash_weights
 from mae_bench.job.trained import build_model, load_model
@@ -31,12 +32,13 @@ from mae_bench.job.training import TrainingContext
 from mae_bench.job.training_state import TrainingOutcome
 from mae_bench.metrics import laws
 from mae_bench.metrics.catalogue import metric_kind
-from mae_bench.metrics.density import evaluate_density, no_density
-from mae_bench.metrics.outcome import DensityOutcome, Measurement
+from mae_bench.metrics.density import ShardScores, evaluate_density, no_density
+from mae_bench.metrics.outcome import Measurement
 from mae_bench.metrics.posterior import evaluate_posterior
 from mae_bench.metrics.probes import evaluate_probes
 from mae_bench.planning.plan import PRECISION, Job
 from mae_bench.planning.registry import build_adapter, check_code, load_adapter_class
+from mae_bench.planning.task import Task
 from mae_bench.records.schema import Record, seal
 
 
@@ -81,7 +83,16 @@ def execute(
             basis = _basis_of_scores(job, data, hash_weights(trained.weights), target)
             shards = FinishedShards(working_directory, basis)
             with threadpool_limits(torch.get_num_threads()):  # scikit-learn's sums too have the threads of the training
-                scores = _score(job, trained.adapter, data, shards, progress)
+                scores = score(
+                    trained.adapter,
+                    data,
+                    job.task,
+                    job.preset,
+                    seed=job.seed,
+                    construct=partial(build_adapter, job.model, preset=(job.trained or job).preset),
+                    progress=progress,
+                    finished=shards,
+                )
         return seal(
             {
                 **_identity(job),
@@ -146,22 +157,42 @@ def _basis_of_scores(job: Job, data: DataSet, weights: str, device: torch.device
     }
 
 
-def _score(job: Job, model: Adapter, data: DataSet, shards: FinishedShards, progress: Progress) -> dict[str, Any]:
-    """Density, posterior geometry and probes, as the preset's protocol says."""
-    protocol, task_seed = job.task.protocol(job.preset), job.task.seed
-    density = _density(job, model, data, shards, progress)
+def score(
+    model: Adapter,
+    data: DataSet,
+    task: Task,
+    preset: str,
+    *,
+    seed: int,
+    construct: Construct,
+    progress: Progress,
+    finished: MutableMapping[int, ShardScores] | None = None,
+) -> dict[str, Any]:
+    """Density, posterior geometry and probes of a trained model, as the protocol of `task` at `preset` says.
+
+    data: those of the task at the preset. seed: the job's, which decides the draws. construct: as
+    `unanswered_likelihood` takes it. finished: as `evaluate_density` takes it. Gives these sections of a record:
+    metrics, not_supported, nll_by_samples, nll_fall_stderr, broken_laws.
+    """
+    protocol = task.protocol(preset)
+    if reason := unanswered_likelihood(type(model), model.data, construct):
+        density = no_density(reason)
+    else:
+        density = evaluate_density(
+            model, data.test, protocol.density, task_seed=task.seed, seed=seed, progress=progress, finished=finished
+        )
     use_own_settings()  # no answer is given under what another one set
     posterior = evaluate_posterior(model, data.test, protocol.posterior)
     use_own_settings()
     outcomes = [
         density,
         posterior,
-        evaluate_probes(model, data, protocol.probes, task_seed=task_seed, progress=progress),
+        evaluate_probes(model, data, protocol.probes, task_seed=task.seed, progress=progress),
     ]
     use_own_settings()
     measurements = [measurement for outcome in outcomes for measurement in outcome.measurements]
     images = data.test.batch(torch.arange(min(laws.IMAGES, len(data.test))))
-    values = 2 if data.spec.likelihood == "bernoulli" else job.task.data.levels + 1
+    values = 2 if data.spec.likelihood == "bernoulli" else task.data.levels + 1
     return {
         "metrics": {measurement.name: _metric(measurement) for measurement in measurements},
         "not_supported": {
@@ -169,19 +200,8 @@ def _score(job: Job, model: Adapter, data: DataSet, shards: FinishedShards, prog
         },
         "nll_by_samples": density.nll_by_samples,
         "nll_fall_stderr": density.nll_fall_stderr,
-        "broken_laws": laws.broken_laws(model, images, values, density, job.seed),
+        "broken_laws": laws.broken_laws(model, images, values, density, seed),
     }
-
-
-def _density(job: Job, model: Adapter, data: DataSet, shards: FinishedShards, progress: Progress) -> DensityOutcome:
-    """The density metrics; none if the model does not answer for the likelihood of the task."""
-    construct = partial(build_adapter, job.model, preset=(job.trained or job).preset)
-    if reason := unanswered_likelihood(type(model), model.data, construct):
-        return no_density(reason)
-    protocol = job.task.protocol(job.preset).density
-    return evaluate_density(
-        model, data.test, protocol, task_seed=job.task.seed, seed=job.seed, progress=progress, finished=shards
-    )
 
 
 def _shortened(reason: str) -> str:

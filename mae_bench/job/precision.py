@@ -6,6 +6,7 @@ slower than float32.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -41,6 +42,11 @@ def choose_precision(asked: AskedPrecision, settings: TrainingSettings, device: 
             "float32; leave out --matrix-precision, or give float32."
         )
     return "float32"
+
+
+def products_in(precision: MatrixPrecision, device: torch.device) -> AbstractContextManager[object]:
+    """Within, matrix products and convolutions on `device` are in that precision."""
+    return nullcontext() if precision == "float32" else torch.autocast(device.type, torch.bfloat16)
 
 
 def note_on_precision(asked: AskedPrecision, settings: TrainingSettings, device: torch.device) -> str | None:

@@ -1,7 +1,7 @@
 """How a job is run. The options of `run` are made from the fields here, and one object carries them to the training."""
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, Literal, get_args
 
 
 def _setting(default: Any, explanation: str, *, above_zero: bool = False) -> Any:
@@ -30,3 +30,31 @@ class JobSettings:
         "Compile the training steps by torch.compile: faster steps, rounded differently, after minutes of compiling. "
         "Needs a C++ compiler.",
     )
+
+
+def job_settings(**given: Any) -> JobSettings:
+    """The settings with these values and the defaults of the others. UsageError for a wrong name or value."""
+    from mae_bench.foundation.errors import UsageError
+    from mae_bench.planning.names import did_you_mean
+
+    known = {one.name: one for one in fields(JobSettings)}
+    for name, value in given.items():
+        if name not in known:
+            raise UsageError(f"there is no setting {name!r}{did_you_mean(name, known, 'settings')}")
+        if fault := _fault(known[name], value):
+            raise UsageError(f"{name} is {value!r}, but it should be {fault}; give that, or leave it out.")
+    return JobSettings(**given)
+
+
+def _fault(one: Field[Any], value: object) -> str | None:
+    """What the value of the field `one` should be; None if `value` is that."""
+    if words := [word for word in get_args(one.type) if isinstance(word, str)]:
+        return None if value in words else f"one of {', '.join(words)}"
+    if isinstance(one.default, bool):
+        return None if isinstance(value, bool) else "True or False"
+    if value is None and one.default is None:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    above_zero = one.metadata["above_zero"]
+    in_range = number and (value > 0 if above_zero else value >= 0)  # type: ignore[operator]
+    return None if in_range else f"a number {'above zero' if above_zero else 'of at least zero'}"

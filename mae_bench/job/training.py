@@ -6,7 +6,6 @@ that was killed at any moment and started again ends, on a CPU, in the same bits
 
 import math
 import time
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from mae_bench.job.checkpoint import TRAINING_FILE, load_checkpoint
 from mae_bench.job.compilation import compiled_loss
 from mae_bench.job.own_settings import replace_settings, replaced_settings
 from mae_bench.job.polyak import PolyakAverage
-from mae_bench.job.precision import choose_precision
+from mae_bench.job.precision import choose_precision, products_in
 from mae_bench.job.settings import JobSettings
 from mae_bench.job.training_state import TrainingOutcome, TrainingParts, TrainingState, restore_training, save_training
 from mae_bench.metrics.answers import first_not_finite, seeded
@@ -142,7 +141,7 @@ class TrainingLoop:
 
     def _step(self, x: Tensor) -> None:
         self.optimiser.zero_grad(set_to_none=True)
-        with self._matrices():
+        with products_in(self.state.matrix_precision, self.context.device):
             loss = self.loss(x)
         loss.total.backward()
         torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), self.settings.gradient_clip)
@@ -153,12 +152,6 @@ class TrainingLoop:
         self.state.learning_rate *= self.settings.learning_rate_decay
         self.state.step += 1
         self.unread.append((loss.total.detach(), {name: term.detach() for name, term in loss.terms.items()}))
-
-    def _matrices(self) -> AbstractContextManager[object]:
-        """Within, matrix products and convolutions are in bfloat16 if this training's are."""
-        if self.state.matrix_precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.context.device.type, torch.bfloat16)
 
     def _read_losses(self) -> None:
         """Bring the losses since the last reading to the host, add them to the epoch's sums, stop at a bad one."""

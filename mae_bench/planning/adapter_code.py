@@ -1,4 +1,4 @@
-"""Loads an adapter's class from where it is written: a file, or a module on Python's path."""
+"""Loads an adapter's class from where it is written: a file, a module on Python's path, or a notebook (`live`)."""
 
 import hashlib
 import importlib.util
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from mae_bench.foundation.errors import UsageError, describe, line_in, raising_file
 from mae_bench.foundation.process import kept_apart
 from mae_bench.foundation.source import absolute, read_source
+from mae_bench.planning.live import MODULE, find_live, live_hash, register
 from mae_bench.planning.surroundings import Surroundings, surroundings_of_file
 
 if TYPE_CHECKING:
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 
 FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<name>\w+))?")
 """`path/to/file.py` or, if the file holds several adapters, `path/to/file.py:Class`."""
+_FILE_MODULE = "_mae_bench_file_"
+"""What the names of the modules of files begin with."""
 
 _surroundings: "dict[str | type[Adapter], Surroundings]" = {}
 """By the name of the file's or package's module in Python's table, and by class."""
 
 
 def load_class(code: str, expected_hash: str | None = None) -> "type[Adapter]":
-    """The adapter class of `path/to/file.py`, `path/to/file.py:Class` or `package.module:Class`.
+    """The adapter class of `path/to/file.py`, `path/to/file.py:Class`, `package.module:Class` or what `code_of` gave.
 
     expected_hash: the `code_hash` of a class that may be loaded already; if so it is given, even if its file has been
     edited since. UsageError if the code cannot be imported, naming the line of a faulty file, or if there is not
@@ -34,6 +37,8 @@ def load_class(code: str, expected_hash: str | None = None) -> "type[Adapter]":
     """
     import torch  # noqa: F401 (what it holds can be kept from the code only once it is loaded)
 
+    if live := find_live(code):
+        return live
     if match := FILE.fullmatch(code):
         path = absolute(match["path"])
         module = _load_file(path, expected_hash)
@@ -49,6 +54,22 @@ def load_class(code: str, expected_hash: str | None = None) -> "type[Adapter]":
         raise UsageError(f"model {code!r} is not a subclass of mae_bench.Adapter; name a class that is one.")
     _surroundings[loaded] = surroundings
     return loaded
+
+
+def code_of(adapter_class: object) -> str:
+    """The `ModelReference.code` of a class at hand. UsageError if it is no adapter, or if nothing can find it again."""
+    if not _is_adapter(adapter_class):
+        raise UsageError(f"model {adapter_class!r} is not a subclass of mae_bench.Adapter; give a class that is one.")
+    name, module = adapter_class.__qualname__, adapter_class.__module__
+    if "<locals>" in name:
+        raise UsageError(f"model {adapter_class.__name__} is defined within a function; define it outside of any.")
+    if module == MODULE:
+        return register(adapter_class)
+    of_file = module.startswith(_FILE_MODULE)
+    code = f"{sys.modules[module].__file__}:{name}" if of_file else f"{module}:{name}"
+    if load_class(code, code_hash(adapter_class)) is not adapter_class:
+        raise UsageError(f"model {name} is not the class that {module} has now; import it from there again.")
+    return code
 
 
 def load_object(name: str, what: str) -> Any:
@@ -69,7 +90,12 @@ def surroundings_of(adapter_class: "type[Adapter]") -> Surroundings:
 
 
 def code_hash(adapter_class: "type[Adapter]") -> str:
-    """SHA-256 of the text of the file that defines the class; UsageError if there is no such file."""
+    """SHA-256 of the text of the file that defines the class; UsageError if there is no such file.
+
+    Of a class of a notebook or script: of the text that `mae_bench.planning.live` gives.
+    """
+    if live := live_hash(adapter_class):
+        return live
     try:
         return _sha256(read_source(Path(inspect.getsourcefile(adapter_class) or "")))
     except (OSError, TypeError, ValueError) as error:
@@ -125,7 +151,7 @@ def _load_file(path: Path, expected_hash: str | None) -> ModuleType:
 
 
 def _module_name(path: Path, text_hash: str) -> str:
-    return f"_mae_bench_file_{_sha256(str(path) + text_hash)[:16]}"
+    return f"{_FILE_MODULE}{_sha256(str(path) + text_hash)[:16]}"
 
 
 def _choose_class(module: ModuleType, file: str, name: str | None) -> "type[Adapter]":

@@ -1,5 +1,7 @@
 """How models and tasks are written on the command line: `mae`, `mae[eta=2.0]`, `mae[eta=[0.5,1.0]]`, `path/to/file.py`;
-in double quotes, `"my,models/a[1].py"[beta=2]`, a path that has a comma, a bracket or a quote. Does not import torch.
+in double quotes, `"my,models/a[1].py"[beta=2]`, a path that has a comma, a bracket or a quote. A list is a grid, of
+numbers or of words (`mae[diversity=[paper,mean]]`); a list within a list, `[z_dims=[[16,8]]]`, is one value that is a
+list. Does not import torch.
 """
 
 import json
@@ -101,12 +103,21 @@ def _unquoted_start(item: str) -> tuple[str, str]:
     return (re.sub(r'\\(["\\])', r"\1", quoted["text"]), item[quoted.end() :]) if quoted else ("", item)
 
 
+def in_quotes(path: str) -> str:
+    """A path as it is written in a list, whatever its characters."""
+    return '"' + path.replace("\\", r"\\").replace('"', r"\"") + '"'
+
+
 def _parse_value(text: str) -> Any:
-    """The value of `text` as JSON, or `text` itself if it is not JSON."""
+    """The value of `text` as JSON; of what is not JSON, a list in brackets is read item by item, the rest is a string.
+
+    A string that begins and ends with brackets itself is meant only in double quotes.
+    """
     try:
         return json.loads(text)
     except ValueError:
-        return text
+        listed = text.startswith("[") and text.endswith("]")
+    return [_parse_value(item) for item in split_names(text[1:-1])] if listed else text
 
 
 def _refuse_non_finite(item: str, name: str, values: list[Any]) -> None:

@@ -75,7 +75,10 @@ def _checked(model: str, name: str, expected: TypeAdapter[Any], value: Any) -> A
     except ValidationError as error:
         fault = error.errors()[0]["msg"].replace("Input should be", "it should be")
     except (TypeError, ValueError):
-        fault = "it is not a finite JSON value"
+        raise UsageError(
+            f"{model} cannot take {name}={value!r}: it is not a finite JSON value; give a number, a string, true, "
+            "false, null, a list or an object."
+        ) from None
     raise UsageError(f"{model} cannot take {name}={canonical_json(value)}: {fault}; correct the value.")
 
 

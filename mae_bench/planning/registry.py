@@ -5,7 +5,7 @@ path of a TOML file, or a function without arguments that returns it). Nothing i
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
@@ -77,19 +77,32 @@ def resolve_models(text: str) -> list[ModelReference]:
     UsageError for a wrong name, code without exactly one adapter to choose, a wrong parameter, or two different models
     of the same name, which no board could tell apart.
     """
-    references: dict[str, ModelReference] = {}
-    hashes: dict[str, str] = {}
+    references = []
     for written in parse_models(text):
         if match := FILE.fullmatch(written.base):
             _check_existence(absolute(match["path"]), "model")
-        name, code, adapter_class = _find_model(written.base)
-        _check_name(name)
-        params = _with_surroundings(adapter_class, partial(resolve_parameters, name, adapter_class, written.params))
-        reference = ModelReference(name, code, tuple(sorted(params.items())), code_hash(adapter_class))
-        if hashes.setdefault(name, reference.code_hash) != reference.code_hash:
-            raise UsageError(f"two different models are called {name}; rename one, so that boards tell them apart.")
-        references.setdefault(reference.label, reference)
-    return list(references.values())
+        references.append(refer_to(*_find_model(written.base), written.params))
+    return distinct(references)
+
+
+def refer_to(name: str, code: str, adapter_class: "type[Adapter]", params: Parameters) -> ModelReference:
+    """The model of this class with these parameters and the defaults of the others. UsageError for a wrong one."""
+    _check_name(name)
+    resolved = _with_surroundings(adapter_class, partial(resolve_parameters, name, adapter_class, params))
+    return ModelReference(name, code, tuple(sorted(resolved.items())), code_hash(adapter_class))
+
+
+def distinct(references: Iterable[ModelReference]) -> list[ModelReference]:
+    """Without duplicates. UsageError for two different models of one name, which no board could tell apart."""
+    by_label: dict[str, ModelReference] = {}
+    hashes: dict[str, str] = {}
+    for reference in references:
+        if hashes.setdefault(reference.name, reference.code_hash) != reference.code_hash:
+            raise UsageError(
+                f"two different models are called {reference.name}; rename one, so that boards tell them apart."
+            )
+        by_label.setdefault(reference.label, reference)
+    return list(by_label.values())
 
 
 def resolve_tasks(text: str) -> list[Task]:

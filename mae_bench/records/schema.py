@@ -176,19 +176,7 @@ class Record(Section):
     @property
     def all_metrics(self) -> dict[MetricName, Metric]:
         """`metrics`, and those that follow from the rest of the record: what boards show."""
-        levels, nll, kind = sorted(self.nll_by_samples), self.metrics.get("nll"), metric_kind(NLL_FALL)
-        if nll is None or len(levels) == 1:
-            return self.metrics
-        value = self.nll_by_samples[levels[-2]] - self.nll_by_samples[levels[-1]] if levels else None
-        fall = Metric(
-            value=value,
-            stderr=self.nll_fall_stderr,
-            n=nll.n,
-            unit=kind.unit,
-            direction=kind.direction,
-            reason=nll.reason,
-        )
-        return {**self.metrics, NLL_FALL: fall}
+        return with_derived(self.metrics, self.nll_by_samples, self.nll_fall_stderr)
 
     def content(self) -> dict[str, Any]:
         """The record as its file holds it. A field that the file lacks stays absent, so that a field which a
@@ -199,6 +187,25 @@ class Record(Section):
     def content_hash(self) -> str:
         """The value that `record_hash` must have: the hash of everything else that the file holds."""
         return content_hash(self, "record_hash")
+
+
+def with_derived(
+    metrics: dict[MetricName, Metric], nll_by_samples: dict[int, float], nll_fall_stderr: float | None
+) -> dict[MetricName, Metric]:
+    """`metrics`, and those that follow from the other two parts of a record."""
+    levels, nll, kind = sorted(nll_by_samples), metrics.get("nll"), metric_kind(NLL_FALL)
+    if nll is None or len(levels) == 1:
+        return metrics
+    value = nll_by_samples[levels[-2]] - nll_by_samples[levels[-1]] if levels else None
+    fall = Metric(
+        value=value,
+        stderr=nll_fall_stderr,
+        n=nll.n,
+        unit=kind.unit,
+        direction=kind.direction,
+        reason=nll.reason,
+    )
+    return {**metrics, NLL_FALL: fall}
 
 
 def content_hash(section: Section, seal: str) -> str:

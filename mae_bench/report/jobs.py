@@ -21,7 +21,7 @@ from mae_bench.records.estimate import describe_duration
 from mae_bench.records.progress import PROGRESS_FILE, JobProgress, read_progress
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store, json_files, read_if_record
-from mae_bench.report.progress import SECONDS_BETWEEN_LINES
+from mae_bench.report.progress import SECONDS_BETWEEN_LINES, can_draw
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -93,7 +93,7 @@ def draw(rows: Iterable[JobRow]) -> "Table":
 
 def jobs_display(jobs: Sequence[Job], store: Store, stream: TextIO) -> "AbstractContextManager[RunDisplay]":
     """The display that suits the stream, for jobs that run in other processes."""
-    return JobsTable(jobs, store, stream) if stream.isatty() else JobsLines(jobs, store, stream)
+    return JobsTable(jobs, store, stream) if can_draw(stream) else JobsLines(jobs, store, stream)
 
 
 class _JobsDisplay(ABC):

@@ -1,7 +1,9 @@
-"""What a run shows while it runs: bars on a terminal, plain lines elsewhere. Imports rich only for a terminal."""
+"""What a run shows while it runs: bars on a terminal or in a notebook, plain lines elsewhere. Imports rich for bars."""
 
+import sys
 import time
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Self, TextIO
 
 from mae_bench.executors.display import RunDisplay
@@ -14,7 +16,18 @@ SECONDS_BETWEEN_LINES = 30.0
 
 def run_display(jobs: int, stream: TextIO) -> "AbstractContextManager[RunDisplay]":
     """The display that suits the stream, for a run of `jobs` jobs in this process."""
-    return TerminalDisplay(jobs, stream) if stream.isatty() else PlainDisplay(jobs, stream)
+    return TerminalDisplay(jobs, stream) if can_draw(stream) else PlainDisplay(jobs, stream)
+
+
+def can_draw(stream: TextIO) -> bool:
+    """Whether rich can draw there again and again: on a terminal, or in a notebook with ipywidgets."""
+    if stream.isatty():
+        return True
+    if stream is not sys.stderr or "ipykernel" not in sys.modules or find_spec("ipywidgets") is None:
+        return False
+    from rich.console import Console
+
+    return Console().is_jupyter
 
 
 class PlainDisplay:

@@ -1,14 +1,21 @@
 """The verbs leaderboard and submit: what they select, what they refuse, what they print."""
 
+import io
+import json
 import re
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from mae_bench.cli import main
 from mae_bench.planning.registry import resolve_tasks
 from mae_bench.records.store import Store
+
+leaderboard_module = import_module("mae_bench.cli.leaderboard")
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +39,7 @@ def test_the_leaderboard_shows_no_board_for_a_preset_or_a_folder_that_is_not_the
     Store(Path("leaderboard/results")).save(make_record(preset="small"))
     wrong = call("leaderboard", "--preset", "smal", *option)
     assert wrong.exit_code == 2
-    assert "there is no preset 'smal'; did you mean small? Known presets: paper, medium, small, smoke." in wrong.output
+    assert "there is no preset 'smal'; did you mean small? Known presets: medium, paper, small, smoke." in wrong.output
     absent = call("leaderboard", "--results", "results", *option)
     assert absent.exit_code == 2 and "does not exist" in absent.output
     assert not Path("site").exists()
@@ -104,3 +111,51 @@ def test_submission_adds_good_records_and_refuses_others(tmp_path, honest_record
     assert f"added board/{good}" in added.output.splitlines()
     assert "mae" in (tmp_path / "board" / "README.md").read_text()
     assert call("submit", "absent.json").exit_code == 2
+
+
+@pytest.fixture
+def board_of_two(make_record):
+    store = Store(Path("leaderboard/results"))
+    for seed in (0, 1):
+        store.save(make_record("alpha", seed, {"nll": (20.0 + seed, 0.25), "knn_100": 0.9}, params={"eta": 0.5}))
+    return ("leaderboard", "-t", "digits", "--format")
+
+
+def test_the_leaderboard_is_csv_and_json_for_other_programs(board_of_two):
+    frame = pd.read_csv(io.StringIO(call(*board_of_two, "csv").stdout))
+    nll = frame[frame.metric == "nll"].iloc[0]
+    assert (nll.model, nll.seeds, nll["mean"], nll.unit) == ("alpha[eta=0.5]", 2, 20.5, "nats")
+    assert frame[frame.metric == "knn_100"]["mean"].item() == 0.9
+    rows = json.loads(call(*board_of_two, "json").stdout)
+    assert len(rows) == len(frame) and rows[0]["mean"] == 20.5
+    assert rows[0]["bold"] is False and {row["standing"] for row in rows} == {"ranked"}
+
+
+def test_the_leaderboard_is_latex_a_suite_too(board_of_two):
+    assert r"alpha[eta=0.5] & 2 & 20.50 $\pm$ 0.71" in call(*board_of_two, "latex").stdout
+    tables = call("leaderboard", "--layout", "paper-table4", "--format", "latex")
+    assert tables.exit_code == 0 and tables.stdout.count(r"\begin{table}") >= 1
+
+
+def test_the_leaderboard_is_parquet_where_pyarrow_is(board_of_two, monkeypatch):
+    if find_spec("pyarrow"):
+        content = call(*board_of_two, "parquet").stdout_bytes
+        assert pd.read_parquet(io.BytesIO(content))["mean"].iloc[0] == 20.5
+    monkeypatch.setattr(leaderboard_module, "find_spec", lambda name: None)
+    result = call(*board_of_two, "parquet")
+    assert result.exit_code == 2
+    assert "--format parquet needs pyarrow; install mae-bench[parquet], or take csv." in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--format", "csv", "--markdown"], "exclude each other"),
+        (["--format", "csv", "--html", "site"], "exclude each other"),
+        (["--format", "json", "--layout", "paper-table4"], "any --format but latex"),
+    ],
+)
+@pytest.mark.usefixtures("board_of_two")
+def test_a_format_excludes_what_prints_otherwise(options, said):
+    result = call("leaderboard", *options)
+    assert result.exit_code == 2 and said in result.output

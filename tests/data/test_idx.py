@@ -23,19 +23,24 @@ def test_idx_values_are_in_row_major_order(wrap):
 GOOD = bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9])
 
 
+def _zipped(content):
+    """Without the time, so that the tests have the same names in every process."""
+    return gzip.compress(content, mtime=0)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (gzip.compress(GOOD)[:-10], "Compressed file ended"),
-        (gzip.compress(GOOD)[:12] + b"\xff\xff\xff" + gzip.compress(GOOD)[15:], ""),
+        (_zipped(GOOD)[:-10], "Compressed file ended"),
+        (_zipped(GOOD)[:12] + b"\xff\xff\xff" + _zipped(GOOD)[15:], ""),
         (GOOD[:-1], "announces 3 values and holds 2"),
         (b"", ""),
-        (gzip.compress(GOOD[:2]), "requires a buffer"),
-        (gzip.compress(GOOD[:6]), "requires a buffer"),
-        (gzip.compress(GOOD[:-1]), "announces 3 values and holds 2"),
-        (gzip.compress(GOOD + b"\0"), "announces 3 values and holds 4"),
-        (gzip.compress(b"\0\0\x0d" + GOOD[3:]), "does not begin like"),
-        (gzip.compress(b"\x01" + GOOD[1:]), "does not begin like"),
+        (_zipped(GOOD[:2]), "requires a buffer"),
+        (_zipped(GOOD[:6]), "requires a buffer"),
+        (_zipped(GOOD[:-1]), "announces 3 values and holds 2"),
+        (_zipped(GOOD + b"\0"), "announces 3 values and holds 4"),
+        (_zipped(b"\0\0\x0d" + GOOD[3:]), "does not begin like"),
+        (_zipped(b"\x01" + GOOD[1:]), "does not begin like"),
     ],
 )
 def test_damaged_idx_is_one_sentence(content, reason):

@@ -1,0 +1,1 @@
+"""The verbs as functions of Python; `mae_bench` offers the public ones under its own name."""
