@@ -1,11 +1,10 @@
 """A run: which jobs have a record, what becomes of the others. Does not import torch until data are loaded."""
 
-import importlib.util
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -152,20 +151,12 @@ def data_faults(tasks: Iterable[Task], report: RunDisplay | None = None, *, down
             faults[task.name] = str(error)
         except Exception as error:
             faults[task.name] = (
-                f"the data of task {task.name} cannot be loaded ({describe(error, _file_of(task.data.source))}); see "
+                f"the data of task {task.name} cannot be loaded ({describe(error)}); see "
                 f"that what lies in {data_folder()} can be read, or have {FOLDER_VARIABLE} name another folder."
             )
         if report:
             report.progress(stage, 1, 1, "")
     return faults
-
-
-def _file_of(source: str) -> str | None:
-    """The file of a source that is not built in, as tracebacks name it; None if that cannot be told."""
-    with suppress(Exception):  # a package that holds it may fail in any way
-        spec = importlib.util.find_spec(source.partition(":")[0])
-        return spec.origin if spec else None
-    return None
 
 
 def _begin_anew(jobs: Sequence[Job], store: Store) -> None:

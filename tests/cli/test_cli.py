@@ -66,7 +66,7 @@ def test_help_imports_nothing_heavy(arguments):
 
 
 def test_help_names_every_verb_and_the_strategies():
-    verbs = ["run", "evaluate", "status", "list", "check-model", "new-model"]
+    verbs = ["run", "evaluate", "status", "list", "check-model", "new-model", "check-task", "new-task"]
     verbs += ["leaderboard", "submit", "verify", "compare", "figures"]
     assert re.findall(r"^  ([a-z][a-z-]+)  ", call("--help").output, re.MULTILINE) == verbs
     output = " ".join(call("run", "--help").output.split())

@@ -155,7 +155,8 @@ def test_a_source_of_somebody_elses_is_named_with_its_line_and_not_called_by_a_d
     assert call(*arguments, "-n").exit_code == 0
     result = call(*arguments)
     assert result.exit_code == 2 and ran == []
-    assert "task mine cannot be loaded (ValueError at line 2 of my_source.py: no such disk); see" in result.output
+    sentence = "data source 'my_source:load' fails (ValueError at line 2 of my_source.py: no such disk); correct it"
+    assert sentence in result.output
 
 
 def test_a_dry_run_downloads_nothing_and_refuses_what_lies_in_the_place_of_the_data(monkeypatch, tmp_path):
