@@ -26,12 +26,18 @@ install: $(INSTALLED) ## make the environment in .venv, with the versions of con
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "mae-bench needs Python 3.11 or newer; name one: make install PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv $(ENVIRONMENT)
-	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@echo "installing into $(ENVIRONMENT), which takes a few minutes"
+	@$(PYTHON) -m venv $(ENVIRONMENT)
+	@$(ENVIRONMENT)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 run: install ## train MODELS on TASKS at PRESET with SEEDS, print the leaderboard; records go to results/
 	$(ENVIRONMENT)/bin/mae-bench run --models '$(MODELS)' --tasks '$(TASKS)' --preset '$(PRESET)' --seeds '$(SEEDS)'
+	@echo
+	@echo "The records are in results/. What to do next:"
+	@echo "  $(ENVIRONMENT)/bin/mae-bench leaderboard --html board --results results   # the board as a page"
+	@echo "  $(ENVIRONMENT)/bin/mae-bench new-model my_vae                             # your own VAE, beside these"
+	@echo "  $(ENVIRONMENT)/bin/mae-bench --help"
 
 published: install ## run what the published boards lack at preset medium, beside other work; days on two cores, resumes
 	nice -n 19 $(ENVIRONMENT)/bin/python -m leaderboard.published

@@ -106,13 +106,14 @@ def test_a_setting_of_jobs_is_one_field(monkeypatch: pytest.MonkeyPatch):
         assert result.exit_code == 0, result.output
         return {option for parameter in verb.params for option in parameter.opts}
 
-    assert option_names(JobSettings) == {"--max-minutes", "--checkpoint-minutes", "--compile"}
+    known = {"--max-minutes", "--checkpoint-minutes", "--compile", "--matrix-precision"}
+    assert option_names(JobSettings) == known
     assert given[-1] == JobSettings(max_minutes=2.0, compile=True)
     about = {"help": "Warm up for so long.", "above_zero": False}
     wider = make_dataclass(
         "Wider", [("warm_up", float, dataclass_field(default=0.5, metadata=about))], bases=(JobSettings,), frozen=True
     )
-    assert option_names(wider) == {"--max-minutes", "--checkpoint-minutes", "--compile", "--warm-up"}
+    assert option_names(wider) == {*known, "--warm-up"}
     assert given[-1].warm_up == 0.5
     assert {one.metadata["help"] for one in fields(JobSettings)} <= {
         parameter.help for parameter in main.commands["run"].params if isinstance(parameter, click.Option)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mae_bench.cli.shared import ARGUMENTS, GivenPath, device_option, model_files_option
+from mae_bench.cli.shared import ARGUMENTS, Choice, GivenPath, device_option, model_files_option
 from mae_bench.foundation.errors import UsageError
 from mae_bench.report.figures import FIGURES
 
@@ -25,7 +25,7 @@ from mae_bench.report.figures import FIGURES
     "--only",
     "names",
     multiple=True,
-    type=click.Choice(list(FIGURES)),
+    type=Choice(list(FIGURES)),
     help="Draw this figure alone; may be repeated.  [default: all]",
 )
 @click.option("-t", "--tasks", help="Names, or paths of TOML files.  [default: all that have a name]")

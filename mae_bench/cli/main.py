@@ -7,12 +7,14 @@ import click
 
 from mae_bench import __version__
 from mae_bench.cli.check_model import check_model
+from mae_bench.cli.check_task import check_task
 from mae_bench.cli.compare import compare
 from mae_bench.cli.evaluate import evaluate
 from mae_bench.cli.figures import figures
 from mae_bench.cli.leaderboard import leaderboard
 from mae_bench.cli.list import list_names
 from mae_bench.cli.new_model import new_model
+from mae_bench.cli.new_task import new_task
 from mae_bench.cli.run import run
 from mae_bench.cli.shared import ARGUMENTS
 from mae_bench.cli.status import status
@@ -82,6 +84,8 @@ for verb in (
     list_names,
     check_model,
     new_model,
+    check_task,
+    new_task,
     leaderboard,
     submit,
     verify,

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from mae_bench.cli.shared import (
     OVERWRITE_OPTION,
+    Choice,
     ExecutorOptions,
     output_option,
     run_and_report,
@@ -66,7 +67,7 @@ def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str
 @output_option
 @click.option(
     OVERWRITE_OPTION,
-    type=click.Choice(get_args(OverwriteStrategy)),
+    type=Choice(get_args(OverwriteStrategy)),
     default="only-missing",
     show_default=True,
     help="only-missing: run what has no complete record, and continue partial ones. always: run everything anew; "

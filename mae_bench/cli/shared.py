@@ -4,6 +4,7 @@ Imports click alone until a verb is called.
 """
 
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 ARGUMENTS = "mae_bench.arguments"
 """The command line, in the context's `meta`."""
+PROGRAM = "mae-bench"
 OVERWRITE_OPTION = "--overwrite-strategy"
 SECONDS_TO_END = 9.5
 """From a signal to the end of this process; those of the jobs take `interruption.GRACE_SECONDS` of them."""
@@ -41,6 +43,19 @@ class GivenPath(click.Path):
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         return super().convert(given_path(value), parameter, context)
+
+
+class Choice(click.Choice[str]):
+    """One of a few words; a wrong one is answered with the nearest right one."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        from mae_bench.planning.names import did_you_mean
+
+        if value in self.choices:
+            return value
+        option = isinstance(parameter, click.Option)
+        name = parameter.opts[0] if option and parameter else parameter.human_readable_name if parameter else "it"
+        raise UsageError(f"{name} cannot be {value!r}{did_you_mean(value, self.choices, 'words')}")
 
 
 model_files_option = click.option(
@@ -82,7 +97,7 @@ _EXECUTOR_OPTIONS = (
     click.option(
         "--executor",
         "executor_name",
-        type=click.Choice(["local", "ray"]),
+        type=Choice(["local", "ray"]),
         default="local",
         show_default=True,
         help="local: this machine. ray: a Ray cluster.",
@@ -165,7 +180,7 @@ def takes_job_settings(function: Function) -> Function:
                 one.name,
                 default=one.default,
                 is_flag=switch,
-                type=None if switch else click.Choice(words) if words else click.FloatRange(0, min_open=above_zero),
+                type=None if switch else Choice(words) if words else click.FloatRange(0, min_open=above_zero),
                 show_default=not switch and one.default is not None,
                 help=one.metadata["help"],
             )
@@ -246,7 +261,7 @@ def run_and_report(
 
 def command_to_resume(arguments: "Sequence[str]", strategy: OverwriteStrategy) -> str:
     """The command that resumes a run with those arguments: without the option that begins everything anew."""
-    command = ["mae-bench"]
+    command = [own_name()]
     words = iter(arguments)
     for word in words:
         if strategy == "always" and word.partition("=")[0] == OVERWRITE_OPTION:
@@ -255,6 +270,14 @@ def command_to_resume(arguments: "Sequence[str]", strategy: OverwriteStrategy) -
         else:
             command.append(word)
     return shlex.join(command)
+
+
+def own_name() -> str:
+    """How this program is called in the shell that it was called from: by its path where no PATH leads to it."""
+    called = Path(sys.argv[0])
+    if called.name != PROGRAM or shutil.which(PROGRAM):
+        return PROGRAM
+    return str(called.relative_to(Path.cwd()) if called.is_relative_to(Path.cwd()) else called)
 
 
 def _print_boards(store: "Store", jobs: "Sequence[Job]") -> None:

@@ -41,16 +41,16 @@ def data_folder() -> Path:
     return given_path(named) if named else Path(platformdirs.user_cache_dir("mae-bench"))
 
 
-def fetch(file_name: str, mirrors: Sequence[str], known_hash: str, *, prepared: str) -> Path:
+def fetch(file_name: str, mirrors: Sequence[str], known_hash: str, *, prepared: str = "", folder: str = "") -> Path:
     """The path of `file_name` in the data folder, downloaded first if it is missing or damaged.
 
     mirrors: URL prefixes that end in "/", tried in turn until one sends the right file. known_hash: the file's SHA-256
-    in hexadecimal, or "md5:" and its MD5, or "git-blob:" and its git blob id. prepared: the name of the file that would
-    do in its place, for the message. The file appears whole or not at all. DataError says what went wrong at each
-    mirror.
+    in hexadecimal, or "md5:" and its MD5, or "git-blob:" and its git blob id. prepared: the name of another file
+    that would do in its place, for the message. folder: the one in the data folder that keeps the file, if other data
+    sets have files of that name. The file appears whole or not at all. DataError says what went wrong at each mirror.
     """
-    folder = data_folder()
-    path = folder / file_name
+    place = data_folder() / folder
+    path = place / file_name
     faults = []
     try:
         if path.exists():
@@ -58,11 +58,11 @@ def fetch(file_name: str, mirrors: Sequence[str], known_hash: str, *, prepared: 
                 return path
             faults.append("the copy in the data folder is damaged")
         if not _allowed.get():
-            raise DownloadNeeded(f"{file_name} is not in {folder}; allow downloads, or put it there.")
-        folder.mkdir(parents=True, exist_ok=True)
+            raise DownloadNeeded(f"{file_name} is not in {place}; allow downloads, or put it there.")
+        place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(
-            f"the data folder {folder} cannot hold {file_name} ({error.strerror}); "
+            f"the data folder {place} cannot hold {file_name} ({error.strerror}); "
             f"set {FOLDER_VARIABLE} to a folder you can write to."
         ) from error
 
@@ -70,16 +70,17 @@ def fetch(file_name: str, mirrors: Sequence[str], known_hash: str, *, prepared: 
     for mirror in mirrors:
         print(f"Downloading {file_name} from {mirror}", file=sys.stderr)
         try:
-            with TemporaryDirectory(dir=folder) as fresh:
+            with TemporaryDirectory(dir=place) as fresh:
                 downloaded = Path(pooch.retrieve(mirror + file_name, known_hash=None, fname=file_name, path=fresh))
                 if _has_hash(downloaded, known_hash):
                     return downloaded.replace(path)
             faults.append(f"{mirror}: what it sent does not have the known hash")
         except OSError as error:  # which includes those of requests
             faults.append(f"{mirror}: {_fault(error)}")
+    named = f"{folder} in the folder" if folder else "the folder"
     raise DataError(
-        f"{file_name} could not be fetched ({'; '.join(faults)}); "
-        f"check the network, or put {prepared} into {folder} (or into the folder that {FOLDER_VARIABLE} names)."
+        f"{file_name} could not be fetched ({'; '.join(faults)}); check the network, or put "
+        f"{prepared or file_name} into {place} (or into {named} that {FOLDER_VARIABLE} names)."
     )
 
 

@@ -1,7 +1,7 @@
 """What the built-in sources share: reading a prepared .npz file, and checking what a file or a download holds."""
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,20 @@ def read_npz(path: Path, name: str, pairs: Pairs = TRAIN + TEST) -> Parts:
 
 
 def to_arrays(
-    parts: Parts, name: str, origin: str, shape: tuple[int, ...], *, train: Pairs = TRAIN, test: Pairs = TEST
+    parts: Parts,
+    name: str,
+    origin: str,
+    shape: tuple[int, ...],
+    *,
+    train: Pairs = TRAIN,
+    test: Pairs = TEST,
+    files: Mapping[str, str] | None = None,
 ) -> Arrays:
     """The images and labels of `parts` that `train` and `test` name, those of several pairs one after another.
 
-    shape: that of an image in `parts`, [H, W] or [C, H, W]. DataError unless all images are uint8 of that shape, each
-    with one integer as its label; how many there must be is for the task to say.
+    shape: that of an image in `parts`, [H, W] or [C, H, W]. files: the verified hashes of what they were read from.
+    DataError unless all images are uint8 of that shape, each with one integer as its label; how many there must be is
+    for the task to say.
     """
     for x, y in (*train, *test):
         images, labels = parts[x], parts[y]
@@ -48,7 +56,7 @@ def to_arrays(
         if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
             raise damaged(name, origin, f"{y} is {labels.dtype} {list(labels.shape)}, not one integer an image")
     x_test, y_test = _join(parts, test) if test else (None, None)
-    return Arrays(*_join(parts, train), x_test, y_test, origin)
+    return Arrays(*_join(parts, train), x_test, y_test, origin, files=files)
 
 
 def _join(parts: Parts, pairs: Pairs) -> tuple[Pixels, Labels]:

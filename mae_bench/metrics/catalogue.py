@@ -56,6 +56,25 @@ KINDS = {
         MetricKind("active_units", "active units", "units", "none", "posterior", 1),
     )
 }
+MEANINGS = {
+    "nll": "-log p(x), estimated by importance sampling: an upper bound that more samples tighten",
+    NLL_FALL: "what the last factor of four in importance samples took off the NLL",
+    "bits_per_dim": "the NLL in bits, divided by the numbers in an image",
+    "negative_elbo": "reconstruction error plus KL, what a VAE minimises; never below the NLL",
+    "reconstruction_error": "-log p(x|z), averaged over the posterior",
+    "kl": "how far the posterior is from the prior: the information that z carries",
+    "effective_sample_size": "how many importance samples carry the weight; few mean a loose NLL",
+    "mpd": "mean KL between the posteriors of two images: how different they are",
+    "mpd_std": "its standard deviation over pairs: how evenly images are spread",
+    "active_units": "dimensions of z whose posterior mean varies between images",
+    "kmeans_N": "test accuracy of N clusters, each named as the image nearest to its centre",
+    "kmeans_N_majority": "the same, each cluster named by its most frequent class",
+    "knn_N": "test accuracy of the nearest neighbours among N labelled images",
+    "linear_N": "test accuracy of logistic regression on N labelled images",
+    "svm_linear_N": "test accuracy of a linear support vector machine, likewise",
+    "svm_rbf_N": "test accuracy of one with a Gaussian kernel, likewise",
+}
+"""A line for someone who does not know the metric; N for the number in a probe's name."""
 _PROBES = {
     r"kmeans_(\d+)": "K-Means {0}",
     r"kmeans_(\d+)_majority": "K-Means {0} (majority)",
@@ -73,8 +92,18 @@ def metric_kind(name: str) -> MetricKind:
         return KINDS[name]
     for pattern, title in _PROBES.items():
         if match := re.fullmatch(pattern, name):
-            return MetricKind(name, title.format(*match.groups()), "accuracy", "higher", "probes", 1, highest=1.0)
+            return _probe(name, title.format(*match.groups()))
     raise ValueError(f"there is no metric {name!r}")
+
+
+def listed_kinds() -> list[MetricKind]:
+    """Every kind for a person to read; a probe comes once, with N for the number in its name."""
+    probes = [_probe(re.sub(r"\(.*?\)", "N", pattern), title.format("N")) for pattern, title in _PROBES.items()]
+    return [*KINDS.values(), *probes]
+
+
+def _probe(name: str, title: str) -> MetricKind:
+    return MetricKind(name, title, "accuracy", "higher", "probes", 1, highest=1.0)
 
 
 def metrics_of(family: Family) -> tuple[str, ...]:

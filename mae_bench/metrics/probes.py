@@ -32,6 +32,8 @@ from mae_bench.metrics.settings import KERNELS, Kernel, LabelCount, ProbeSetting
 
 MOST_CHOLESKY_WEIGHTS = 1000
 """A logistic regression with more weights takes its Newton steps by conjugate gradients, not Cholesky's method."""
+WITHOUT_LABELS = "the images of the task have no labels"
+"""The reason for the absence of every probe where that is so: all labels are then -1."""
 _SVM_CACHE_MIB = 1000
 
 Representations = NDArray[np.float32]
@@ -65,10 +67,10 @@ def evaluate_probes(
 ) -> Outcome:
     """K-Means, KNN, logistic regression and SVMs on the representations of all training and test images.
 
-    A model without `encode` has no probe and a reason for each; one with a representation that is not finite has
-    probes without a value, and so has a probe whose computation fails, as by distances that are too large; a probe that
-    needs more training images than there are, or fewer dimensions, is absent with that reason. MaeBenchError if
-    `encode` answers in a wrong shape.
+    Images without labels have no probe, with that reason for each, and a model without `encode` has none with its own.
+    One with a representation that is not finite has probes without a value, and so has a probe whose computation fails,
+    as by distances that are too large; a probe that needs more training images than there are, or fewer dimensions, is
+    absent with that reason. MaeBenchError if `encode` answers in a wrong shape.
     """
     names = list(settings.expected(len(data.test)))
     batches = sum(-(-len(images) // IMAGES_PER_BATCH) for images in (data.train, data.test))
@@ -78,6 +80,8 @@ def evaluate_probes(
     def step_done(note: str) -> None:
         progress("evaluating", next(steps), total, note)
 
+    if (data.train_labels < 0).all():
+        return Outcome([], dict.fromkeys(names, WITHOUT_LABELS))
     adapter.eval()
     try:
         train = _encode(adapter, data.train, derive_seed(task_seed, "encode", "train"), step_done)

@@ -13,6 +13,7 @@ from mae_bench.metrics.settings import DensitySettings, PosteriorSettings, Probe
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """The name of a task or a preset; it is also a folder name in the store."""
+FileHash = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|md5:[0-9a-f]{32})$")]
 Tolerance = Annotated[float, Field(gt=0)]
 MatrixPrecision = Literal["float32", "bfloat16"]
 PRESETS = ("smoke", "small", "medium", "paper")
@@ -31,26 +32,30 @@ class DataSettings(Settings):
     """What the images are and how they are split."""
 
     source: str
-    """A loader of `mae_bench.data` ("digits", "mnist") or `package.module:function` of an installed package."""
+    """A loader of `mae_bench.data` ("digits", "mnist"), the path of a file or folder of images from the folder of the
+    task file, begun with "./" or "../", or `package.module:function`, of a package that is installed or beside it."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """The hash of all loaded arrays (`mae_bench.data.arrays.hash_arrays`)."""
     git_blob: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
     """Instead of `sha256`, if only this is published: the git blob id of the one file that the source reads."""
+    files: dict[str, FileHash] | None = None
+    """Instead of `sha256`, if only these are published: every file that the source reads, and its SHA-256 or MD5."""
     shape: tuple[Count, Count, Count]
     likelihood: Literal["bernoulli", "discretized_logistic_mixture"]
     levels: Count
     """The largest level of a pixel; a bit is 1 with probability pixel / levels."""
-    classes: Count
+    classes: Annotated[int, Field(ge=0)]
+    """0: the images have no labels, and the probes are absent."""
     train_size: Count
     validation_size: Count
-    """Drawn from the source's training images by the task's seed."""
+    """The source's own validation images if it has any, else drawn from its training images by the task's seed."""
     test_size: Count
     """The source's own test images if it has any, else drawn by the task's seed."""
 
     @model_validator(mode="after")
     def _there_is_one_hash(self) -> Self:
-        if (self.sha256 is None) == (self.git_blob is None):
-            raise ValueError("give either sha256 or git_blob")
+        if sum(one is not None for one in (self.sha256, self.git_blob, self.files)) != 1:
+            raise ValueError("give either sha256 or git_blob or files")
         return self
 
     def sizes(self, subset: SplitSizes | None = None) -> SplitSizes:
@@ -126,22 +131,9 @@ class Task(Settings):
     tolerances: dict[Name, dict[MetricName, Tolerance]] = Field(default_factory=dict)
     """By preset: the largest change of a mean over seeds that `mae-bench compare` ignores. Not part of the protocol,
     since no number depends on it."""
-
-    @model_validator(mode="after")
-    def _there_are_enough_images(self) -> Self:
-        for preset, protocol in self.presets.items():
-            sizes = self.data.sizes(protocol.subset)
-            for split, size in sizes:
-                if size > (available := getattr(self.data.sizes(), split)):
-                    raise ValueError(f"presets.{preset}.subset.{split} is {size}, but there are {available}")
-            for section in ("density", "posterior"):
-                wanted = getattr(protocol, section).test_images
-                if wanted != "all" and wanted > sizes.test:
-                    raise ValueError(f"presets.{preset}.{section}.test_images is {wanted}, but there are {sizes.test}")
-            images, clusters = protocol.probes.kmeans_images, max(protocol.probes.kmeans_clusters, default=1)
-            if (sizes.train if images == "all" else images) < clusters:
-                raise ValueError(f"presets.{preset}.probes.kmeans_images must be at least {clusters}, one per cluster")
-        return self
+    folder: Path | None = None
+    """Where a source beside the task file is: the file's own folder; None for built-in sources. Not in the file, and
+    not part of the protocol."""
 
     @model_validator(mode="after")
     def _tolerances_are_of_presets(self) -> Self:
@@ -150,10 +142,36 @@ class Task(Settings):
         return self
 
     def protocol(self, preset: str) -> Protocol:
-        """The protocol of `preset`; UsageError names the known presets."""
+        """The protocol of `preset`; UsageError names the known presets, or what it asks for beyond the task's images.
+
+        Only the preset that is asked for is held against the images.
+        """
         if preset not in self.presets:
             raise UsageError(f"task {self.name} has no preset {preset!r}; choose one of {', '.join(self.presets)}.")
+        if found := self.preset_faults(preset):
+            raise UsageError(
+                f"preset {preset} of task {self.name} asks for more images than there are ({'; '.join(found)}); "
+                "lower these numbers in the task file, or choose another preset."
+            )
         return self.presets[preset]
+
+    def preset_faults(self, preset: str) -> list[str]:
+        """What `preset` asks for beyond the images that the task has, a clause each."""
+        protocol, whole = self.presets[preset], self.data.sizes()
+        sizes = self.data.sizes(protocol.subset)
+        found = [
+            f"presets.{preset}.subset.{split} is {size}, but there are {available}"
+            for (split, size), (_, available) in zip(sizes, whole, strict=True)
+            if size > available
+        ]
+        for section in ("density", "posterior"):
+            wanted = getattr(protocol, section).test_images
+            if wanted != "all" and wanted > sizes.test:
+                found.append(f"presets.{preset}.{section}.test_images is {wanted}, but there are {sizes.test}")
+        images, clusters = protocol.probes.kmeans_images, max(protocol.probes.kmeans_clusters, default=1)
+        if (sizes.train if images == "all" else images) < clusters:
+            found.append(f"presets.{preset}.probes.kmeans_images must be at least {clusters}, one per cluster")
+        return found
 
     def resolved(self, preset: str) -> dict[str, Any]:
         """The protocol of `preset` with its data settings, as JSON: `protocol_hash` is computed from this."""
@@ -170,21 +188,44 @@ class Task(Settings):
         return sha256_of(self.resolved(preset))
 
 
+def is_path(source: str) -> bool:
+    """Whether a `data.source` is the path of a file or folder of images."""
+    return source.startswith(("./", "../", "/"))
+
+
 def load_task(path: Path) -> Task:
     """Read and validate a task file.
 
     In the file, `[training]`, `[density]`, `[posterior]` and `[probes]` hold what all presets share; a preset's own
     tables (`[presets.small.training]`) override single keys. `[presets.small.subset]` has no shared counterpart.
-    UsageError names the file and the first fault.
+    UsageError names the file and every fault.
     """
     content = read_toml(path, "task")
     sections = {name: content.pop(name, {}) for name in Protocol.model_fields}
     presets = content.get("presets", {})
+    if odd := _no_tables({**sections, "presets": presets}):
+        raise UsageError(f"task file {path.name} has values where tables belong ({', '.join(odd)}); correct the file.")
     unknown = [f"presets.{preset}.{key}" for preset, own in presets.items() for key in own if key not in sections]
     if unknown:
-        raise UsageError(f"task file {path.name}: {unknown[0]} is not a section of a protocol; remove it.")
+        raise UsageError(
+            f"task file {path.name} has sections that no protocol has ({', '.join(unknown)}); remove them."
+        )
+    if "folder" in content:
+        raise UsageError(f"task file {path.name} has the key folder, which is always its own folder; remove it.")
     content["presets"] = {
         preset: {name: merged for name, shared in sections.items() if (merged := {**shared, **own.get(name, {})})}
         for preset, own in presets.items()
     }
-    return validated(Task, content, path, "task")
+    task = validated(Task, content, path, "task")
+    beside = is_path(task.data.source) or ":" in task.data.source
+    return task.model_copy(update={"folder": path.resolve().parent}) if beside else task
+
+
+def _no_tables(sections: dict[str, Any]) -> list[str]:
+    """The sections and the presets that are no tables, nor are what presets hold."""
+    within = sections["presets"] if isinstance(sections["presets"], dict) else {}
+    named = {f"presets.{name}": preset for name, preset in within.items()}
+    of_presets = {
+        f"{name}.{key}": section for name, own in named.items() if isinstance(own, dict) for key, section in own.items()
+    }
+    return [name for name, value in {**sections, **named, **of_presets}.items() if not isinstance(value, dict)]

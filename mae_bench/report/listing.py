@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from mae_bench.metrics.catalogue import MEANINGS, MetricKind
 from mae_bench.planning.names import model_label
 from mae_bench.planning.registry import ModelListing, TaskListing
 from mae_bench.planning.task import DEFAULT_PRESET, PRESETS, Task
@@ -52,6 +53,14 @@ def print_suites(listings: "Sequence[SuiteListing]", stream: TextIO) -> None:
     _print(table, "A suite runs at any preset; the path of a TOML file names one of your own.", stream)
 
 
+def print_metrics(kinds: Sequence[MetricKind], stream: TextIO) -> None:
+    """Print a row for each metric: how boards call it, its unit, which values are better, and what it means."""
+    table = _table("metric", "on boards", "unit", "better", "meaning")
+    for kind in kinds:
+        _add_row(table, kind.name, kind.title, kind.unit, kind.direction, MEANINGS[kind.name])
+    _print(table, "N: a number of clusters or of labelled images, or all. docs/protocol.md has the equations.", stream)
+
+
 def _runs(suite: "Suite") -> tuple[str, str]:
     """The suite's models and tasks as they are written, each once."""
     models = [*suite.models, *(row.model for table in suite.tables for row in table.rows if row.model)]
@@ -61,9 +70,8 @@ def _runs(suite: "Suite") -> tuple[str, str]:
 
 def _data(task: Task) -> tuple[str, str]:
     data = task.data
-    images = (
-        f"{'x'.join(str(size) for size in data.shape)}, {data.likelihood.replace('_', ' ')}, {data.classes} classes"
-    )
+    classes = f"{data.classes} classes" if data.classes else "no labels"
+    images = f"{'x'.join(str(size) for size in data.shape)}, {data.likelihood.replace('_', ' ')}, {classes}"
     return images, f"{data.train_size}/{data.validation_size}/{data.test_size}"
 
 

@@ -274,7 +274,7 @@ def test_lists_show_models_with_defaults_and_tasks_with_presets():
     assert "digits" in tasks
     assert "mnist" in tasks
     assert "paper-table4" in call("list", "suites").output
-    assert call("list", "metrics").exit_code == 2
+    assert call("list", "records").exit_code == 2
 
 
 def test_a_failed_run_does_not_say_that_nothing_was_measured_at_other_presets(execution, make_record):

@@ -61,39 +61,6 @@ def test_nothing_there_and_no_mirror_names_the_remedy(folder, monkeypatch):
         mnist.load()
 
 
-def test_idx_values_are_in_row_major_order():
-    content = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6])
-    assert mnist.parse_idx(gzip.compress(content), "some.gz").tolist() == [[1, 2, 3], [4, 5, 6]]
-
-
-GOOD = bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9])
-
-
-def _zipped(content):
-    """Without the time, so that the tests have the same names in every process."""
-    return gzip.compress(content, mtime=0)
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (_zipped(GOOD)[:-10], "Compressed file ended"),
-        (_zipped(GOOD)[:12] + b"\xff\xff\xff" + _zipped(GOOD)[15:], ""),
-        (GOOD, "Not a gzipped file"),
-        (b"", ""),
-        (_zipped(GOOD[:2]), "requires a buffer"),
-        (_zipped(GOOD[:6]), "requires a buffer"),
-        (_zipped(GOOD[:-1]), "announces 3 values and holds 2"),
-        (_zipped(GOOD + b"\0"), "announces 3 values and holds 4"),
-        (_zipped(b"\0\0\x0d" + GOOD[3:]), "does not begin like"),
-        (_zipped(b"\x01" + GOOD[1:]), "does not begin like"),
-    ],
-)
-def test_damaged_idx_is_one_sentence(content, reason):
-    with pytest.raises(DataError, match=rf"some\.gz is not a usable copy of MNIST \(.*{reason}.*\); delete it"):
-        mnist.parse_idx(content, "some.gz")
-
-
 def _truncated(path, parts):
     np.savez_compressed(path, **parts)
     path.write_bytes(path.read_bytes()[:-2000])

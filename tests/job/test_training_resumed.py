@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mae_bench import Loss
 from mae_bench.foundation import interruption
 from mae_bench.foundation.interruption import Interrupted
 from mae_bench.job import training
@@ -48,11 +49,11 @@ def scripted_training(
     return outcome, model, loop
 
 
+# Within epochs and at their ends: before and after the best one, between gains and halvings, with losses unread.
 @pytest.mark.parametrize("stop", [1, 7, 8, 11, 14, 17, 22, 24, 27, 32, 35, 38])
 def test_wherever_it_stops_the_schedule_and_the_weights_are_those_of_a_whole_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
-    """Within epochs and at their ends: before and after the best one, between gains and halvings, with losses unread."""
     whole, expected, _ = scripted_training(tmp_path / "whole", monkeypatch)
     assert (whole.best_epoch, whole.epochs) == (6, 10)
     part, _, _ = scripted_training(tmp_path / "parts", monkeypatch, stop)
@@ -147,7 +148,7 @@ def test_a_signal_ends_training_after_its_step_with_a_checkpoint_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Signalled(Noisy):
-        def loss(self, x: Tensor):  # noqa: ANN202
+        def loss(self, x: Tensor) -> Loss:
             assert interruption._state.deferrals == 1, "a signal must not end a step halfway"
             if int(self.calls) == 5:
                 monkeypatch.setattr(interruption._state, "received", signal.SIGTERM)

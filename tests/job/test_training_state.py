@@ -47,6 +47,7 @@ STATE = TrainingState(
     seconds=12.5,
     threads=1,
     compiled=True,
+    matrix_precision="bfloat16",
 )
 
 

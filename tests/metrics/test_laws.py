@@ -1,7 +1,7 @@
 """What every likelihood obeys, held against models that break it one by one."""
 
 from dataclasses import replace
-from math import log, prod
+from math import inf, log, nextafter, prod
 
 import pytest
 import torch
@@ -140,6 +140,78 @@ def test_the_share_is_that_of_markov():
 def test_a_negative_kl_beyond_noise(kl, broken):
     found = laws(Sound(), outcome=Outcome([Measurement("kl", kl, 0.1, 500)], {}))
     assert any("below zero" in clause for clause in found) == broken
+
+
+def test_a_negative_kl_is_broken_beyond_six_standard_errors_and_a_thousandth_of_a_nat():
+    bound = -6.0 * 0.1 - 1e-3
+    for kl, broken in ((bound, False), (nextafter(bound, -inf), True)):
+        found = laws(Sound(), outcome=Outcome([Measurement("kl", kl, 0.1, 500)], {}))
+        assert bool(found) == broken
+
+
+class OneOfMany(Sound):
+    """Wrong where `samples` meets `wrong`, for the image in `row` alone; error: nats on its log-weights."""
+
+    wrong, row, error = "many", 3, inf
+
+    def importance_terms(self, x: Tensor, samples: int) -> ImportanceTerms:
+        terms = super().importance_terms(x, samples)
+        if (samples > 1) == (self.wrong == "many") and len(x) > self.row:
+            terms.log_likelihood[self.row] += self.error
+        return terms
+
+
+@pytest.mark.parametrize("error", [inf, -inf])
+@pytest.mark.parametrize("wrong", ["many", "single"])
+def test_a_weight_of_one_image_that_is_not_finite_is_found_in_either_call(wrong, error):
+    model = OneOfMany()
+    model.wrong, model.error = wrong, error
+    assert "a log-weight is not finite" in laws(model)
+
+
+@pytest.mark.parametrize("error", [-30.0, 30.0])
+def test_one_image_whose_calls_disagree_is_enough_whichever_finds_more(error):
+    model = OneOfMany()
+    model.error = error
+    assert any("by calls for one sample" in clause for clause in laws(model))
+
+
+def test_of_random_images_one_is_enough():
+    model = OneOfMany()
+    model.error = 1000.0
+    assert any("random values" in clause for clause in laws(model))
+
+
+def test_the_call_that_mixes_is_the_one_that_is_named():
+    class Encoding(Mixing):
+        def encode(self, x: Tensor) -> Tensor:
+            return Sound.posterior(self, x).mean
+
+    assert laws(Encoding()) == ("posterior of an image changes with the images beside it",)
+
+
+@pytest.mark.parametrize("values", [2, 256])
+def test_random_images_have_all_values_from_0_to_1(values):
+    class Watched(Uniform):
+        def importance_terms(self, x: Tensor, samples: int) -> ImportanceTerms:
+            seen.append(x)
+            return super().importance_terms(x, samples)
+
+    seen: list[Tensor] = []
+    likelihood = "bernoulli" if values == 2 else "discretized_logistic_mixture"
+    model = Watched(DataSpec((1, 32, 32), likelihood, 100, 10), "smoke")
+    assert laws(model, values) == ()
+    levels = (seen[-1] * (values - 1)).unique()
+    assert torch.allclose(levels, torch.arange(values).float(), atol=1e-4)
+
+
+def test_everything_is_asked_in_evaluation_mode():
+    class Watched(Sound):
+        def posterior(self, x: Tensor) -> DiagonalGaussian:
+            assert not self.training
+            return super().posterior(x)
+
+    assert laws(Watched().train()) == ()
 
 
 def test_without_a_likelihood_only_the_representation_is_asked():

@@ -154,6 +154,15 @@ def test_jackknife_errors_equal_recomputing_without_each_image():
         assert error == pytest.approx(np.sqrt(8 / 9 * ((left_out - left_out.mean()) ** 2).sum()), rel=1e-9)
 
 
+def test_jackknife_errors_are_finite_where_one_pair_is_left_and_rounding_makes_its_variance_negative():
+    """Of three images with symmetric divergences, leaving one out leaves two equal numbers."""
+    for seed in range(50):
+        matrix = torch.rand(3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        mean_error, std_error = jackknife_errors(matrix + matrix.T)
+        assert mean_error > 0
+        assert std_error == pytest.approx(0, abs=1e-7)
+
+
 def test_jackknife_errors_agree_with_the_spread_over_repeated_samples():
     found = []
     for seed in range(400):
@@ -212,6 +221,38 @@ def test_a_unit_is_active_where_its_mean_varies_by_more_than_the_threshold():
     settings = PosteriorSettings(test_images=100, active_unit_variance=0.01)
     found = evaluate_posterior(TablePosterior(mean, log_variance), Images(100), settings).measurements[2]
     assert (found.name, found.value, found.stderr) == ("active_units", 2.0, None)
+
+
+@pytest.mark.parametrize(("threshold", "active"), [(0.5, 0.0), (np.nextafter(0.5, 0), 1.0)])
+def test_a_variance_at_the_threshold_is_not_beyond_it(threshold, active):
+    mean = torch.tensor([[0.0], [1.0]])  # of variance 1/2
+    settings = PosteriorSettings(test_images=2, active_unit_variance=threshold)
+    found = evaluate_posterior(TablePosterior(mean, torch.zeros(2, 1)), Images(2), settings)
+    assert found.measurements[2].value == active
+
+
+@pytest.mark.parametrize(("images", "has_error"), [(2, False), (3, True), (4, True)])
+def test_standard_errors_need_three_images(images, has_error):
+    settings = PosteriorSettings(test_images=images, active_unit_variance=0.01)
+    found = evaluate_posterior(TablePosterior(*gaussians(images, 2)), Images(images), settings)
+    assert [one.stderr is not None for one in found.measurements] == [has_error, has_error, False]
+
+
+def test_means_far_from_zero_cost_no_digits():
+    mean, log_variance = gaussians(6, 3)
+    far = total_pairwise_kl(mean + 2.0**26, log_variance)
+    assert torch.allclose(far, pairwise_kl(mean, log_variance).sum(-1), rtol=0, atol=1e-5)
+
+
+def test_the_posterior_is_asked_for_in_evaluation_mode():
+    class Watched(TablePosterior):
+        def posterior(self, x):
+            assert not self.training
+            return super().posterior(x)
+
+    model = Watched(*gaussians(4, 2)).train()
+    settings = PosteriorSettings(test_images=4, active_unit_variance=0.01)
+    assert len(evaluate_posterior(model, Images(4), settings).measurements) == 3
 
 
 def test_a_model_without_a_gaussian_posterior_has_no_geometry_but_a_reason():

@@ -40,6 +40,12 @@ def test_kmeans_is_a_fixed_point_of_lloyds_algorithm_and_better_than_a_single_st
     np.testing.assert_allclose(ten.cluster_centers_, means, atol=1e-4)
 
 
+def test_kmeans_has_the_settings_of_the_protocol():
+    found = fit_kmeans(blobs(30, 5)[0], clusters=4, starts=7, random_state=11).get_params()
+    expected = {"n_clusters": 4, "init": "k-means++", "n_init": 7, "max_iter": 300, "tol": 1e-4, "algorithm": "lloyd"}
+    assert found.items() >= (expected | {"random_state": 11}).items()
+
+
 def test_a_cluster_without_images_takes_its_nearest_images_label():
     rows = np.array([[0, 0], [0, 0], [5, 5]], dtype=np.float32)
     labels = np.array([1, 1, 2])
@@ -49,7 +55,10 @@ def test_a_cluster_without_images_takes_its_nearest_images_label():
     np.testing.assert_array_equal(nearest, majority)
 
 
-@pytest.mark.parametrize(("most_cholesky_weights", "solver"), [(1000, "newton-cholesky"), (0, "newton-cg")])
+@pytest.mark.parametrize(
+    ("most_cholesky_weights", "solver"),
+    [(1000, "newton-cholesky"), (15, "newton-cholesky"), (14, "newton-cg"), (0, "newton-cg")],
+)
 def test_logistic_regression_minimises_the_penalised_loss(monkeypatch, most_cholesky_weights, solver):
     monkeypatch.setattr(probes, "MOST_CHOLESKY_WEIGHTS", most_cholesky_weights)
     rows, labels = blobs(150, 6)

@@ -182,6 +182,7 @@ def test_svms_with_all_labels_are_left_out_above_the_dimensions_that_the_task_al
     assert outcome.not_supported == dict.fromkeys(("svm_linear_all", "svm_rbf_all"), reason)
     assert "svm_linear_100" in found
     assert "linear_all" in found
+    assert not {"svm_linear_all", "svm_rbf_all"} & set(found)
 
 
 def test_labels_of_one_class_predict_that_class():
@@ -276,6 +277,15 @@ def test_a_task_with_too_few_training_images_lacks_those_probes_only():
     assert outcome.not_supported == dict.fromkeys(missing, reason)
     families = ("knn", "linear", "svm_linear", "svm_rbf")
     assert set(found) == {f"{family}_{labels}" for family in families for labels in (20, "all")}
+
+
+def test_as_many_labels_and_images_as_there_are_is_enough():
+    counts = {"label_counts": (50,), "svm_label_counts": (50,), "kmeans_images": 50, "kmeans_clusters": (3, 50)}
+    outcome, found = evaluate(data=data_set(train=50), protocol=settings(**counts))
+    assert outcome.not_supported == {}
+    assert {"knn_50", "linear_50", "svm_linear_50", "svm_rbf_50", "kmeans_50"} <= set(found)
+    fewer, _ = evaluate(data=data_set(train=50), protocol=settings(**counts | {"kmeans_images": 51}))
+    assert {"kmeans_3", "kmeans_50"} <= set(fewer.not_supported)
 
 
 def test_a_representation_in_a_wrong_shape_is_a_sentence():

@@ -23,7 +23,7 @@ import pytest
 from tests.mutants.table import ROOT, Mutant, mutated, read_table
 
 LIBRARIES = ("hypothesis", "pandas", "pydantic", "scipy.stats", "sklearn.svm", "torch._dynamo", "zuko")
-LONGEST_SECONDS = 120
+LONGEST_SECONDS = 60
 """Of a processor's time: a mutant whose tests take longer loops, and is noticed."""
 _FORK = multiprocessing.get_context("fork")
 
@@ -93,7 +93,9 @@ def _run_pytest(checkout: Path, tests: tuple[str, ...], silent: bool) -> None:
     os.chdir(checkout)
     os.environ["PYTHONPATH"] = str(checkout)  # for the processes that tests start
     sys.path[:] = [str(checkout), *(path for path in sys.path if Path(path).resolve() != ROOT)]
-    status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning", *tests])
+    status = pytest.main(
+        ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning", *tests]
+    )
     os._exit(status)  # the clean-up of the process that this one was forked from is not for it
 
 

@@ -19,3 +19,10 @@ def test_it_sees_the_positions_before_and_no_map_of_its_own():
     row_above = [(position, position - 4) for position in range(4, 16)]
     to_the_left = [(position, position - 1) for position in range(16) if position % 4]
     assert all(seen[pair] for pair in (*row_above, *to_the_left))
+
+
+def test_only_what_sees_the_input_is_blind_at_its_own_position():
+    """A hidden layer that did not see its own position would halve what reaches the output, unnoticed by causality."""
+    network = MaskedCNN(2, 4, 0.1)
+    centres = [layer.mask[1, 1] for layer in (network.first, network.second, network.third, network.direct)]
+    assert centres == [0, 1, 1, 0]

@@ -113,6 +113,14 @@ def test_dropout_is_in_every_gated_block_and_off_in_evaluation():
         x = torch.randn(1, 6, 5, 5, dtype=torch.float64)
         other = x if block.from_other else None
         assert not torch.equal(block(x, maps[:1], other), block(x, maps[:1], other))
+        dropped = block.dropout(torch.ones(1, 6, 5, 5)) == 0
+        assert dropped.float().mean((2, 3)).min() > 0 and dropped.float().mean((2, 3)).max() < 1, "values, not maps"
+
+
+def test_gates_begin_at_a_tenth():
+    network = PixelCNNPlusPlus(3, 3, width=6, blocks=3, outputs=5, dropout=0.0)
+    for block in (*network.above, *network.left):
+        assert (block.gate.scale == 0.1).all()
 
 
 @pytest.mark.parametrize(("height", "width"), [(5, 4), (3, 7)])

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from mae_bench.nn.resnet import DownwardBlock, UpwardBlock, halved
+from mae_bench.nn.resnet import DownwardBlock, ResidualBlock, UpwardBlock, halved
 
 
 def torch_layer(ours, plain):
@@ -62,3 +62,10 @@ def test_upward_block(size):
     found = block(x)
     assert found.shape == (2, 4, *size)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_residual_block():
+    block = randomised(ResidualBlock(3))
+    first, second = (torch_layer(ours, nn.Conv2d(3, 3, 3, padding=1)) for ours in (block.first, block.second))
+    x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
+    torch.testing.assert_close(block(x), x + second(F.elu(first(F.elu(x)))), rtol=1e-10, atol=1e-10)

@@ -151,3 +151,28 @@ def test_a_unit_with_one_live_weight_learns_its_scale_alone(layer, single):
     assert (weights == 1).tolist() == single
     assert (gradients != 0).any(1).tolist() == (weights > 1).tolist()
     assert (layer.scale.grad[weights > 0] != 0).all()
+
+
+def test_a_new_layer_has_its_initial_scale_and_no_bias():
+    layer = Linear(5, 4, initial_scale=0.1)
+    assert (layer.scale == 0.1).all()
+    assert (layer.bias == 0).all()
+    # Salimans & Kingma, section 3
+    assert float(Linear(300, 300).direction.detach().std()) == pytest.approx(0.05, rel=0.02)
+
+
+def test_initialisation_forgets_scale_and_bias_and_leaves_a_unit_that_does_not_vary_its_plain_scale():
+    torch.manual_seed(0)
+    mask = torch.ones(4, 5)
+    mask[2] = 0
+    layer = Linear(5, 4, mask, initial_scale=0.1)
+    with torch.no_grad():
+        layer.scale.fill_(7.0)
+        layer.bias.fill_(3.0)
+    x = torch.randn(200, 5)
+    with data_dependent_initialisation(layer):
+        layer(x)
+    std, mean = torch.std_mean(layer(x).detach(), dim=0, correction=0)
+    torch.testing.assert_close(mean, torch.zeros(4), rtol=0, atol=1e-6)
+    torch.testing.assert_close(std, torch.tensor([0.1, 0.1, 0.0, 0.1]), rtol=1e-5, atol=1e-6)
+    assert float(layer.scale.detach()[2]) == pytest.approx(0.1)

@@ -102,9 +102,9 @@ def test_the_mae_of_the_figures_is_the_best_reported_one(task, metric):
 REFUSED = [
     ("paper-table9", "there is no suite 'paper-table9'; did you mean paper-table"),
     ("absent.toml", "suite file absent.toml cannot be read"),
-    (VALID + "speed = 1\n", "mine.toml: speed: Extra inputs"),
-    (VALID.replace("[0]", "[-1]"), "mine.toml: seeds.0"),
-    (VALID.replace("[0]", "[]"), "mine.toml: seeds"),
+    (VALID + "speed = 1\n", "mine.toml has a fault (speed, extra inputs"),
+    (VALID.replace("[0]", "[-1]"), "mine.toml has a fault (seeds.0"),
+    (VALID.replace("[0]", "[]"), "mine.toml has a fault (seeds"),
     ('title = "Mine"\nseeds = [0]\n', "there is no model to run"),
     (VALID.replace('tasks = ["digits"]\n', ""), "models and tasks go together"),
     (VALID + TABLE.format("digits", "{}"), "give a model, a reported row or both"),

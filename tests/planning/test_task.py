@@ -118,7 +118,7 @@ def test_a_subset_is_part_of_its_presets_protocol(tmp_path: Path, digits_task: T
 )
 def test_a_subset_of_a_wrong_size_is_one_sentence(tmp_path: Path, old: str, new: str, named: str) -> None:
     with pytest.raises(UsageError) as caught:
-        load_task(changed(tmp_path, "[presets.smoke.training]", SUBSET.replace(old, new)))
+        load_task(changed(tmp_path, "[presets.smoke.training]", SUBSET.replace(old, new))).protocol("smoke")
     assert named in str(caught.value)
 
 
@@ -152,14 +152,22 @@ REFUSED = [
     ("samples_per_chunk = 256", "samples_per_chunk = 96", "multiple of samples_per_chunk"),
     ("samples_per_chunk = 256", "samples_per_chunk = 4096\nother = 1", "other"),
     ("[presets.paper]", "[presets.paper.sampling]", "presets.paper.sampling"),
-    ("test_images = 500", "test_images = 501", "there are 500"),
     ("levels = 16", "levels = 0", "data.levels"),
+    ("levels = 16", "level = 16", "2 faults (data.levels, field required; data.level, extra inputs are not permitted)"),
+    ("classes = 10", "classes = -1", "data.classes"),
+    ("seed = 1797", 'seed = 1797\nfolder = "data"', "the key folder"),
+    ("[presets.paper]", "[presets]\nbig = 1\n[presets.paper]", "values where tables belong (presets.big)"),
+    ('sha256 = "efa8', 'files = { "a.gz" = "md5:12" }\nnot_sha256 = "efa8', "data.files.a.gz"),
     ("[tolerances.smoke]", "[tolerances.tiny]", "tolerances.tiny"),
     ("nll = 7.5", "nll = 0", "tolerances.smoke.nll"),
     ("nll = 7.5", "speed = 7.5", "no metric 'speed'"),
     ('name = "digits"', 'name = "../digits"', "name"),
     ('sha256 = "', 'sha256 = "x', "data.sha256"),
-    ('sha256 = "', 'git_blob = "016a3536ffe5e1d38e42563a18d7a78bfaf643ec"\nsha256 = "', "either sha256 or git_blob"),
+    (
+        'sha256 = "',
+        'git_blob = "016a3536ffe5e1d38e42563a18d7a78bfaf643ec"\nsha256 = "',
+        "either sha256 or git_blob or files",
+    ),
     ('sha256 = "', 'title = "', "data.title"),
     ("seed = 1797", "seed = ", "cannot be read"),
 ]
@@ -172,6 +180,35 @@ def test_a_faulty_file_is_one_sentence_that_names_the_fault(tmp_path: Path, old:
     assert named in str(caught.value)
     assert "changed.toml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_only_a_source_beside_the_task_has_a_folder(tmp_path: Path, digits_task: Task) -> None:
+    assert digits_task.folder is None
+    for source in ("./images.npz", "../images", "my_images:load"):
+        task = load_task(changed(tmp_path, 'source = "digits"', f'source = "{source}"'))
+        assert task.folder == tmp_path
+        assert "folder" not in task.resolved("small")
+
+
+def test_a_preset_is_held_against_the_images_when_it_is_asked_for(tmp_path: Path) -> None:
+    task = load_task(changed(tmp_path, "test_images = 500", "test_images = 501"))
+    assert task.protocol("smoke").posterior.test_images == 64
+    with pytest.raises(
+        UsageError, match=r"preset small of task digits .*posterior.test_images is 501, but there are 500"
+    ):
+        task.protocol("small")
+
+
+PAGE = (content_folder("docs/examples").parent / "tasks.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_page_about_tasks_lists_it_with_its_sizes(path: Path) -> None:
+    data = load_task(path).data
+    (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{path.stem}` |")]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[2] == " / ".join(f"{size:,}" for _, size in data.sizes())
+    assert cells[3] == (str(data.classes) if data.classes else "none")
 
 
 def test_an_unknown_preset_names_the_known_ones(digits_task: Task) -> None:

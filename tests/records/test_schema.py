@@ -12,7 +12,7 @@ def test_the_hash_covers_every_field(make_record):
     moved = {
         "seed": 1,
         "created": "2026-01-01T00:00:00Z",
-        "nll_by_samples": {1: 21.0},
+        "nll_by_samples": {1: 21.5},
         "training": record.training.model_copy(update={"epochs": 3}),
     }
     for name, value in moved.items():
@@ -69,3 +69,23 @@ def test_the_title_of_a_model_that_was_trained_elsewhere_says_where(make_record,
     assert "smoke" not in here.title
     assert elsewhere.trained.place == "digits smoke"
     assert "digits smoke" in elsewhere.title
+
+
+@pytest.mark.parametrize(
+    ("nll_by_samples", "fall"), [({1: 30.0, 4: 25.0, 16: 22.0}, 3.0), ({1: 30.0}, None), ({}, "no value")]
+)
+def test_the_fall_of_the_nll_is_that_of_the_last_factor_of_four(make_record, nll_by_samples, fall):
+    metrics = {"nll": (22.0, 0.4) if nll_by_samples else (None, None, "not finite"), "kl": 3.0}
+    record = make_record(metrics=metrics, nll_by_samples=nll_by_samples, nll_fall_stderr=0.1)
+    shown = record.all_metrics
+    if fall is None:
+        assert shown == record.metrics
+    else:
+        assert shown.keys() == {"nll", "kl", "nll_fall"}
+        assert shown["nll_fall"].value == (None if fall == "no value" else fall)
+        assert (shown["nll_fall"].stderr, shown["nll_fall"].n) == (0.1, record.metrics["nll"].n)
+
+
+def test_without_an_nll_there_is_no_fall_of_it(make_record):
+    record = make_record(metrics={"knn_100": 0.5}, nll_by_samples={1: 30.0, 4: 25.0})
+    assert record.all_metrics == record.metrics

@@ -100,6 +100,23 @@ def test_an_evaluation_that_runs_out_of_memory_goes_on_in_smaller_parts_with_the
 
 
 @pytest.mark.usefixtures("one_thread")
+def test_of_an_odd_number_of_rows_the_larger_half_is_tried_whatever_the_lack_is_called(monkeypatch):
+    class NoEngine(LittleMemory):
+        def log_likelihood(self, x, z):
+            try:
+                return super().log_likelihood(x, z)
+            except torch.OutOfMemoryError as error:
+                raise RuntimeError("GET was unable to find an engine to execute this computation") from error
+
+    vae, x = make_vae(), make_bits(5)
+    memory = NoEngine(vae.decoder.log_likelihood, most=2)
+    monkeypatch.setattr(vae.decoder, "log_likelihood", memory.log_likelihood)
+    with torch.no_grad():
+        vae.importance_terms(x, 1)
+    assert memory.asked == [5, 3, 2, 2, 1]
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_no_memory_for_one_row_or_for_a_training_batch_is_an_error(monkeypatch):
     vae, x = make_vae(), make_bits(4)
     memory = LittleMemory(vae.decoder.log_likelihood, most=0)
@@ -275,6 +292,29 @@ def test_initialisation_is_over_once_it_has_run():
     before = {name: value.clone() for name, value in vae.state_dict().items()}
     vae.loss(make_bits(9))
     assert all(torch.equal(value, before[name]) for name, value in vae.state_dict().items())
+
+
+def test_initialisation_is_in_evaluation_mode():
+    class Watched(torch.nn.Module):
+        def forward(self, x):
+            modes.append(self.training)
+            return x
+
+    modes = []
+    vae = make_vae()
+    vae.encoder = torch.nn.Sequential(vae.encoder, Watched())
+    vae.train()
+    vae.initialise(make_bits(64))
+    assert modes == [False]
+
+
+def test_a_sample_is_decoded_from_a_draw_of_the_prior(monkeypatch):
+    vae = make_vae()
+    drawn = torch.arange(24.0).view(3, 8)
+    monkeypatch.setattr(vae.prior, "sample", lambda count: drawn[:count])
+    monkeypatch.setattr(vae.decoder, "sample", lambda z: z)
+    assert torch.equal(vae.sample(2), drawn[:2])
+    assert torch.equal(vae.reconstruct(make_bits(4)), vae.posterior(make_bits(4)).mean)
 
 
 def test_parts_can_be_chosen_on_their_own():

@@ -51,7 +51,7 @@ def draw_tsne(models: TrainedModels) -> Drawing:
         chosen, lambda gallery, model: embed(gallery.representations(model.record, model.weights, indices), seed)
     )
     labels = models.gallery.test_labels[indices]
-    colours = class_colours(labels)
+    colours = class_colours(labels[labels >= 0])  # -1: the task has no labels
     records = tuple(answer.model.record for answer in answers)
     title = caption_title("t-SNE of the latent space", models.board, records)
     arranged = arrange(answers)
@@ -71,12 +71,14 @@ def draw_tsne(models: TrainedModels) -> Drawing:
         Line2D([], [], color=colour, marker="o", linestyle="none", label=str(label))
         for label, colour in colours.items()
     ]
-    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), title="class", handletextpad=0.0)
     caption = (
         f"Representations of {len(indices)} test images, the same for every model, as t-SNE (Maaten & Hinton, 2008) "
-        f"with perplexity {perplexity_of(len(indices)):g} lays them out. A number stands at the median of its class."
+        f"with perplexity {perplexity_of(len(indices)):g} lays them out."
     )
-    if len(colours) < len(np.unique(labels)):
+    if colours:
+        figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), title="class", handletextpad=0.0)
+        caption += " A number stands at the median of its class."
+    if 0 < len(colours) < len(np.unique(labels)):
         caption += f" The {len(colours)} most frequent classes have colours, all others are grey."
     return Drawing(figure, title, caption, records, line_work=False, left_out=(*models.missing, *faults))
 

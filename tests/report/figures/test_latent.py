@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.manifold import trustworthiness
 
-from mae_bench.data import load_data
+from mae_bench.data import NO_LABEL, load_data
 from mae_bench.foundation.errors import MaeBenchError
 from mae_bench.report.figures import latent
 from mae_bench.report.figures.latent import arrange, class_colours, draw_tsne, embed, perplexity_of
@@ -137,6 +137,19 @@ def test_a_panel_shows_the_representation_of_the_test_images_in_the_colours_of_t
     assert all([text.get_text() for text in axes.texts] == ["missing"] for axes in panels.values())
     (legend,) = drawing.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [str(label) for label in range(10)]
+
+
+def test_without_labels_there_are_neither_colours_nor_a_legend(add, trained_models, monkeypatch):
+    monkeypatch.setattr(latent, "IMAGES", 40)
+    add("raw_pixels")
+    monkeypatch.setattr(latent, "embed", lambda representations, seed: representations[:, [20, 27]])
+    models = trained_models()
+    models.gallery.data.test_labels[:] = NO_LABEL
+    drawing = draw_tsne(models)
+    assert drawing.figure.legends == []
+    assert "class" not in drawing.caption
+    [points] = [axes.collections[0] for axes in drawing.figure.axes if axes.collections]
+    assert len({tuple(colour) for colour in points.get_facecolors()}) == 1
 
 
 def test_models_that_have_no_place_in_two_dimensions_are_named(add, trained_models, answer_with, monkeypatch):

@@ -198,7 +198,7 @@ def test_a_task_without_a_name_is_given_by_its_file(add, mnist_500_task):
         (["--tasks", "mnist"], "no finished record under results fits; run the models first"),
         (["--seed", "7"], "no finished record under results fits; run the models first"),
         (["--tasks", "digit"], "there is no task 'digit'; did you mean digits"),
-        (["--only", "histogram"], "'histogram' is not one of"),
+        (["--only", "histogram"], "--only cannot be 'histogram'"),
         (["--device", "gpu"], "device 'gpu' cannot be used here"),
         (["--only", "training"], "nothing could be drawn, for the reasons above; run the models to their end"),
         (["--checkpoints", "absent"], "absent"),

@@ -129,3 +129,16 @@ def test_z_reaches_every_pixel_of_the_residual_decoder(size):
     z = several_z[:1].expand(size * size, -1).clone().requires_grad_()
     decoder.logits(z).flatten(1).diagonal().sum().backward()
     assert (z.grad != 0).all()
+
+
+def test_z_becomes_four_maps_by_a_linear_layer_and_elu():
+    decoder, z = make_decoder("pixelcnn", "smoke", (1, 3, 4))
+    expected = F.elu(F.linear(z, decoder.into_maps.weight(), decoder.into_maps.bias)).view(3, 4, 3, 4)
+    torch.testing.assert_close(decoder.maps(z), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["pixelcnn", "resnet"])
+def test_the_largest_activation_is_of_the_width_at_full_size(kind):
+    size = BINARY_SIZES["paper"]
+    width = size.pixelcnn_width if kind == "pixelcnn" else size.resnet_widths[-1]
+    assert make_decoder(kind, "paper", (1, 7, 5))[0].activations == width * 7 * 5

@@ -7,6 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mae_bench.adapter import DataSpec
 from mae_bench.nn.weight_norm import WeightNormalised
+from mae_bench.vae.binary.encoder import GaussianPosterior
 from mae_bench.vae.binary.networks import binary_autoregressive_networks, binary_factorised_networks
 
 MNIST = DataSpec((1, 28, 28), "bernoulli", 58_000, 10)
@@ -98,7 +99,16 @@ def test_the_encoder_is_the_specification_written_out():
     assert expected.shape == (2, 512)
 
 
+def test_the_posterior_is_the_mean_and_then_the_log_variance():
+    posterior = GaussianPosterior(3, 2)
+    features = torch.randn(4, 3)
+    both = F.linear(features, posterior.parameters_of.weight(), posterior.parameters_of.bias)
+    torch.testing.assert_close(posterior(features).mean, both[:, :2])
+    torch.testing.assert_close(posterior(features).log_variance, both[:, 2:])
+
+
+@pytest.mark.parametrize("size", [(28, 8), (8, 28)])
 @pytest.mark.parametrize("networks", [binary_autoregressive_networks, binary_factorised_networks])
-def test_images_must_be_square(networks):
-    with pytest.raises(ValueError, match="must be square to be encoded, not 28 x 8"):
-        networks(DataSpec((1, 28, 8), "bernoulli", 100, 2), "small")
+def test_images_must_be_square(networks, size):
+    with pytest.raises(ValueError, match="must be square to be encoded, not {} x {}".format(*size)):
+        networks(DataSpec((1, *size), "bernoulli", 100, 2), "small")

@@ -95,6 +95,49 @@ def test_images_of_one_byte_come_back_to_their_levels():
     assert (beside[1:] < 0.02).all()
 
 
+def test_the_log_likelihood_is_the_sum_over_pixels():
+    mixture = DiscretisedLogisticMixture(3, components=2)
+    maps = make_maps(mixture, pixels=6, scale=1.0)
+    x = torch.randint(256, (6, 3, 1, 1)).double() / 255
+    image, its_maps = (part.squeeze().T.reshape(1, -1, 2, 3) for part in (x, maps))
+    expected = mixture.log_likelihood(x, maps).sum()
+    torch.testing.assert_close(mixture.log_likelihood(image, its_maps)[0], expected, rtol=1e-12, atol=0)
+
+
+def test_a_sampled_channel_is_a_level_before_the_next_is_drawn_from_it():
+    """Levels -1, 0 and 1. Red, drawn near 0.3, is 0, so that green is drawn near 0 + 0.3 and not 0.3 + 0.3."""
+    mixture = DiscretisedLogisticMixture(2, components=1, levels=3)
+    maps = torch.tensor([0.0, 0.3, 0.3, -7.0, -7.0, 20.0]).view(1, 6, 1, 1).expand(200, -1, -1, -1)
+    drawn = mixture.sample(maps)
+    assert (drawn == 0.5).all()
+
+
+@pytest.mark.parametrize("uniform", [torch.zeros_like, torch.ones_like])
+def test_the_rarest_of_draws_lies_beside_the_mean_of_a_narrow_component(monkeypatch, uniform):
+    """torch draws from [0, 1), and the logarithms at its ends are not finite: the level would be the outermost."""
+    monkeypatch.setattr(torch, "rand_like", uniform)
+    maps = torch.tensor([0.0, 0.0, -7.0]).view(1, 3, 1, 1)  # weight, mean and log scale
+    drawn = DiscretisedLogisticMixture(1, components=1).sample(maps)
+    assert float(drawn) == pytest.approx(0.5, abs=0.01)
+
+
+def test_samples_are_bit_for_bit_the_levels_of_images():
+    mixture = DiscretisedLogisticMixture(3, components=2)
+    drawn = mixture.sample(make_maps(mixture, pixels=2000, scale=0.5, dtype=torch.float32))
+    levels = torch.arange(256).float() / 255
+    assert torch.isin(drawn, levels).all()
+    assert len(drawn.unique()) > 200
+
+
+def test_what_lies_between_two_levels_counts_as_the_nearer_one():
+    mixture = DiscretisedLogisticMixture(3, components=2)
+    maps = make_maps(mixture, pixels=50, scale=1.0)
+    levels = torch.randint(256, (50, 3, 1, 1)).double()
+    expected = mixture.log_likelihood(levels / 255, maps)
+    for off in (-0.4, 0.4):
+        assert torch.equal(mixture.log_likelihood((levels + off) / 255, maps), expected)
+
+
 EXTREME = {
     "ordinary": 1.0,
     "large": 100.0,

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mae_bench.adapter import DataSpec
 from mae_bench.nn.weight_norm import WeightNormalised
 from mae_bench.vae import ELBO, VAE, MutualPosteriorDivergence, autoregressive_networks, factorised_networks
-from mae_bench.vae.natural.encoder import MapPosterior
+from mae_bench.vae.natural.encoder import MapPosterior, latent_size
 from mae_bench.vae.natural.networks import NATURAL_SIZES
 
 NETWORKS = [autoregressive_networks, factorised_networks]
@@ -63,6 +63,23 @@ def test_the_paper_encoder_is_the_specification_written_out():
     torch.testing.assert_close(posterior.mean, mean.flatten(1))
     torch.testing.assert_close(posterior.log_variance, log_variance.flatten(1).clamp(-7, 7))
     assert posterior.mean.shape == (2, 1024)
+
+
+def test_the_maps_of_z_have_a_quarter_of_the_sides_rounded_up():
+    assert latent_size((3, 32, 32)) == (8, 8)
+    assert latent_size((3, 9, 20)) == (3, 5)
+
+
+def test_the_maps_of_the_pixelcnn_are_those_of_z_doubled_twice_with_elu_between():
+    decoder = make_vae(autoregressive_networks, side=7).decoder
+    convolutions = [layer for layer in decoder.into_maps if isinstance(layer, WeightNormalised)]
+    z = torch.randn(3, 2 * 2 * 2)
+    maps = z.view(3, 2, 2, 2)
+    for layer in convolutions[:2]:
+        maps = F.elu(
+            F.conv_transpose2d(maps, layer.weight(), layer.bias, 2, padding=1, output_padding=layer.output_padding)
+        )
+    torch.testing.assert_close(decoder._maps(z), convolve(convolutions[2], maps))
 
 
 def test_log_variances_are_clipped_to_seven():
