@@ -13,7 +13,7 @@ INSTALLED := $(ENVIRONMENT)/installed
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run published test test-browser test-faults test-gpu test-mutants golden findings bench scaling throughput lint clean
+.PHONY: help install run published test test-browser test-faults test-gpu test-notebooks test-mutants golden findings bench scaling throughput lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,10 @@ test-faults: install ## kill, stop, starve and hang real runs, and take nodes fr
 
 test-gpu: install ## on a CUDA GPU: equality with the CPU, memory, two jobs, resuming, figures of speed; ten minutes
 	$(ENVIRONMENT)/bin/python -m pytest tests/gpu
+
+test-notebooks: install ## run the notebooks of examples/ in a kernel of their own; a minute or two
+	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[notebooks]'
+	$(ENVIRONMENT)/bin/python -m pytest tests/notebooks
 
 test-mutants: install ## change the package in one place after another; a test must notice each; half an hour
 	$(ENVIRONMENT)/bin/python -m tests.mutants

@@ -55,6 +55,7 @@ def test_every_room_imports_from_the_floors_below_it_alone(monkeypatch, capsys):
     [
         ("planning/plan.py", "from mae_bench.records.schema import Record"),
         ("executors/run.py", "from mae_bench.report.layout import Layout"),
+        ("report/frames.py", "from mae_bench.api.results import Results"),
         ("report/layout.py", "import torch"),
         ("report/layout.py", "from mae_bench.job.trained import load_model"),
         ("adapter.py", "from mae_bench.foundation.errors import UsageError"),
@@ -127,6 +128,10 @@ def test_the_names_for_models_are_these():
     assert {"ELBO", "VAE", "MutualPosteriorDivergence", "autoregressive_networks", "factorised_networks"} == set(
         mae_bench.vae.__all__
     )
+
+
+def test_the_names_for_scripts_and_notebooks_are_these():
+    assert {"run", "Results", "load_results", "load_data", "evaluate"} < set(mae_bench.__all__)
 
 
 def test_the_command_is_installed():

@@ -52,5 +52,5 @@ class BoardTable:
         from mae_bench.report.terminal import print_layout
 
         text = io.StringIO()
-        print_layout(lay_out(self.board), Console(file=text, force_jupyter=False))
+        print_layout(lay_out(self.board), Console(file=text, force_terminal=False, force_jupyter=False))
         return text.getvalue().rstrip()

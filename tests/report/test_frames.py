@@ -64,7 +64,10 @@ def test_a_board_at_hand_is_a_frame_with_two_columns_a_metric(full_boards):
     assert frame["nll"]["mean"][3] == 77.98
 
 
-def test_a_board_at_hand_shows_what_the_terminal_shows_and_is_a_table_in_a_notebook(full_boards, make_record):
+def test_a_board_at_hand_shows_what_the_terminal_shows_and_is_a_table_in_a_notebook(
+    full_boards, make_record, monkeypatch
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a notebook's kernel sets it
     (board,) = full_boards
     shown = repr(BoardTable(board))
     assert shown.startswith("digits, preset small\n") and "* 20.12 ± 0.18" in shown

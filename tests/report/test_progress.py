@@ -1,10 +1,13 @@
 import io
 import re
+import sys
+from types import ModuleType
 
 import pytest
+import rich.console
 
 import mae_bench.report.progress as progress_module
-from mae_bench.report.progress import PlainDisplay, TerminalDisplay, run_display
+from mae_bench.report.progress import PlainDisplay, TerminalDisplay, can_draw, run_display
 
 
 @pytest.fixture
@@ -93,3 +96,17 @@ def test_what_is_no_terminal_gets_no_control_codes(monkeypatch):
         display.progress("training", 3, 10, "")
         display.end("mae[eta=1.0]", "done")
     assert stream.getvalue().isprintable() or set(stream.getvalue()) - {"\n"} <= set(map(chr, range(32, 127)))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "widgets", "jupyter", "drawn"),
+    [(True, True, True, True), (False, True, True, False), (True, False, True, False), (True, True, False, False)],
+)
+def test_bars_are_drawn_in_a_notebook_that_has_widgets(monkeypatch, kernel, widgets, jupyter, drawn):
+    if kernel:
+        monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    monkeypatch.setattr(progress_module, "find_spec", lambda name: ModuleType(name) if widgets else None)
+    monkeypatch.setattr(rich.console, "_is_jupyter", lambda: jupyter)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert can_draw(sys.stderr) == drawn
+    assert not can_draw(io.StringIO())
