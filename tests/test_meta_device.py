@@ -31,6 +31,7 @@ from mae_bench.planning.task import Task
 
 META = torch.device("meta")
 TRAINED = ("mae", "mae[diversity=mean]", "vlae", "vlae[free_bits=0]", "resnet_vae")
+TRAINED += ("vae", "iwae", "beta_vae", "infovae")
 YARDSTICKS = ("pca", "raw_pixels", "chance", "pixel_histogram")
 BY_THE_HOST = ("png",)
 SHAPES = {"8x8": (1, 8, 8), "28x28": (1, 28, 28), "3x32x32": (3, 32, 32)}
