@@ -5,7 +5,7 @@ from mae_bench.vae import VAE, InfoVAEObjective, mlp_networks
 
 
 class InfoVAE(VAE):
-    """Reconstruction error + (1 - alpha) KL + (alpha + scale - 1) MMD, eq. (6), on the network of `vae`.
+    """Reconstruction error + (1 - alpha) KL + (alpha + scale - 1) MMD, on the network of `vae`.
 
     alpha: how much of the KL is taken away. scale: the paper's lambda, 1000 on MNIST; 1, with alpha = 0, is `vae`.
     """

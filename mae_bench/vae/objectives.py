@@ -94,14 +94,30 @@ class MutualPosteriorDivergence(nn.Module):
 class ImportanceWeighted(nn.Module):
     """The importance-weighted bound: -log 1/K sum_k w_k over the K draws of each image (Burda et al., 2016, eq. (8)).
 
-    With one draw it is the negative ELBO. Gradients flow through the draws and the weights alike.
+    With one draw it is the negative ELBO. Gradients flow through the draws and the weights alike. warm_up: over so many
+    training steps the weight of the KL rises from 0 to 1 (Sønderby et al., 2016).
     """
 
-    def forward(self, reconstruction_error: Tensor, kl: Tensor, posterior: DiagonalGaussian) -> Loss:
+    steps: Tensor
+
+    def __init__(self, warm_up: int = 0) -> None:
+        super().__init__()
+        self.warm_up = warm_up
+        if warm_up:
+            self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, reconstruction_error: Tensor, kl: Tensor, posterior: DiagonalGaussian | None = None) -> Loss:
         """reconstruction_error, kl: [B, K], nats -> Loss; its terms are those of the ELBO."""
-        log_weights = -(reconstruction_error + kl)
+        log_weights = -(reconstruction_error + self._weight_of_kl() * kl)
         bound = torch.logsumexp(log_weights, 1) - math.log(log_weights.shape[1])
         return Loss(-bound.mean(), {"reconstruction_error": reconstruction_error.mean(), "kl": kl.mean()})
+
+    def _weight_of_kl(self) -> Tensor | float:
+        if not (self.warm_up and self.training):
+            return 1.0
+        weight = (self.steps / self.warm_up).clamp(max=1.0)
+        self.steps += 1
+        return weight
 
 
 class WeightedELBO(nn.Module):
@@ -123,7 +139,7 @@ def maximum_mean_discrepancy(first: Tensor, second: Tensor) -> Tensor:
     """The unbiased estimate of MMD^2 between two samples, [N, D] and [M, D], under a Gaussian kernel; a scalar.
 
     k(a, b) = exp(-||a - b||^2 / 2 D), of the width of a standard Gaussian in D dimensions (Gretton et al., 2012, eq.
-    (3); Zhao et al., 2019, section 3.2). It may be negative. ValueError for a sample of fewer than two.
+    (3)). It may be negative. ValueError for a sample of fewer than two.
     """
     if min(len(first), len(second)) < 2:
         raise ValueError("the discrepancy needs two samples of at least two points each")
@@ -140,7 +156,7 @@ def maximum_mean_discrepancy(first: Tensor, second: Tensor) -> Tensor:
 
 
 class InfoVAEObjective(nn.Module):
-    """Reconstruction error + (1 - alpha) KL + (alpha + lambda - 1) MMD(q(z) || p(z)) (Zhao et al., 2019, eq. (6)).
+    """Reconstruction error + (1 - alpha) KL + (alpha + lambda - 1) MMD(q(z) || p(z)) (Zhao et al., 2019).
 
     q(z) is a new draw from the posterior of each image of the batch, p(z) a standard Gaussian. alpha = 0, lambda = 1 is
     the negative ELBO. scale: lambda.

@@ -32,7 +32,7 @@ class StandardGaussian(nn.Module):
 
 
 class VampPrior(nn.Module):
-    """p(z) = 1/K sum_k q(z | u_k), over K learnt pseudo-inputs u (Tomczak & Welling, 2018, eq. (9)).
+    """p(z) = 1/K sum_k q(z | u_k), over K learnt pseudo-inputs u (Tomczak & Welling, 2018, section 2).
 
     encoder, posterior: those of the VAE, which trains them; they are not registered here a second time. shape: that of
     an image. Pixels of u are sigmoids of the parameters, and so within [0, 1].

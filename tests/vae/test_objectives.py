@@ -318,3 +318,12 @@ def test_infovae_at_alpha_0_and_lambda_1_is_the_elbo_and_otherwise_weighs_kl_and
     torch.testing.assert_close(loss.total, expected)
     with pytest.raises(ValueError, match="at least 1"):
         InfoVAEObjective(0.5, 0.0)
+
+
+def test_the_weight_of_the_kl_rises_over_the_steps_of_training_alone():
+    error, kl = weights_of_a_batch(1)
+    objective = ImportanceWeighted(warm_up=4)
+    for weight in (0, 0.25, 0.5, 0.75, 1, 1):
+        torch.testing.assert_close(objective(error, kl).total, error.mean() + weight * kl.mean())
+    objective = ImportanceWeighted(warm_up=4).eval()
+    torch.testing.assert_close(objective(error, kl).total, error.mean() + kl.mean())

@@ -1,6 +1,7 @@
 """Priors against torch.distributions, direct sums and numerical integration."""
 
 import math
+from copy import deepcopy
 
 import pytest
 import torch
@@ -70,6 +71,15 @@ def test_vamp_prior_begins_with_the_images_and_keeps_them_within_range():
     assert torch.equal((pixels > 0.5).float(), x[[0, 1, 0, 1, 0]])
     assert pixels.min() > 0
     assert pixels.max() < 1
+
+
+def test_a_copy_of_the_vae_has_a_prior_of_its_own_encoder():
+    """Such as the Polyak average."""
+    whole = torch.nn.ModuleDict({"prior": make_vamp_prior(components=2)})
+    whole["encoder"], whole["posterior"] = whole["prior"]._of_the_vae
+    copy = deepcopy(whole)
+    assert copy["prior"]._of_the_vae == (copy["encoder"], copy["posterior"])
+    assert copy["encoder"] is not whole["encoder"]
 
 
 def test_the_encoder_belongs_to_the_vae_alone():
