@@ -31,6 +31,10 @@ from mae_bench.planning.task import Task
 
 META = torch.device("meta")
 TRAINED = ("mae", "mae[diversity=mean]", "vlae", "vlae[free_bits=0]", "resnet_vae")
+TRAINED += ("vae", "iwae", "beta_vae", "infovae", "vampprior", "iaf_vae[steps=0]")
+ON_BITS_ALONE = ("vae", "iwae", "beta_vae", "infovae", "vampprior", "lvae")
+WITHOUT_POSTERIOR = ("iaf_vae", "lvae", "conv_draw", "vdvae", "real_nvp")
+WITHOUT_POSTERIOR += ("pixelcnn", "gated_pixelcnn", "pixelcnn_pp", "pixelrnn", "pixelsnail")
 YARDSTICKS = ("pca", "raw_pixels", "chance", "pixel_histogram")
 BY_THE_HOST = ("png",)
 SHAPES = {"8x8": (1, 8, 8), "28x28": (1, 28, 28), "3x32x32": (3, 32, 32)}
@@ -38,6 +42,8 @@ CASES = [(model, "smoke", "8x8") for model in TRAINED]
 # In another size the variants in brackets, whose objective sees the posteriors alone, have nothing new.
 CASES += [(model, "smoke", "3x32x32") for model in ("mae", "vlae", "resnet_vae")]
 CASES += [(model, "paper", size) for model in ("mae", "resnet_vae") for size in ("28x28", "3x32x32")]
+OTHERS = [(model, "smoke", "8x8") for model in WITHOUT_POSTERIOR]
+OTHERS += [(model, "smoke", "3x32x32") for model in WITHOUT_POSTERIOR if model not in ON_BITS_ALONE]
 IMAGES, SAMPLES = 8, 4
 
 
@@ -125,7 +131,7 @@ def watched(model: Adapter, *methods: str) -> Adapter:
 
 
 def test_every_baseline_is_here() -> None:
-    tried = {name.partition("[")[0] for name in (*TRAINED, *YARDSTICKS, *BY_THE_HOST)}
+    tried = {name.partition("[")[0] for name in (*TRAINED, *WITHOUT_POSTERIOR, *YARDSTICKS, *BY_THE_HOST)}
     assert tried == {file.stem for file in content_folder("baselines").glob("[a-z]*.py")}
 
 
@@ -139,7 +145,7 @@ def test_the_watch_sees_what_stays_on_the_cpu_and_the_host_can_read_nothing() ->
             reading()
 
 
-@pytest.mark.parametrize("case", CASES, ids="-".join)
+@pytest.mark.parametrize("case", [*CASES, *OTHERS], ids="-".join)
 def test_training(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, digits_task: Task, case: tuple[str, str, str]
 ) -> None:
@@ -189,6 +195,27 @@ def test_estimator_posterior_and_encoding(
     brought.clear()
     representation = ask_representation(model, images.thresholded(torch.arange(IMAGES)))
     assert brought == [representation.shape] == [mean]
+
+
+@pytest.mark.parametrize("case", OTHERS, ids="-".join)
+def test_estimator_of_models_without_a_posterior(
+    brought: list[tuple[int, ...]], digits_task: Task, case: tuple[str, str, str]
+) -> None:
+    name, preset, size = case
+    model = watched(make_model(name, SHAPES[size], preset), "importance_terms")
+    images = make_images(model)
+    update = {"importance_samples": SAMPLES, "samples_per_chunk": SAMPLES}
+    settings = digits_task.protocol("smoke").density.model_copy(update=update)
+    scores = score_shard(model, images.batch(torch.arange(IMAGES)), settings, seed=0, shard=0)
+    assert scores.kl.shape == (IMAGES,)
+    assert brought == 3 * [(IMAGES, SAMPLES)]
+
+
+@pytest.mark.parametrize("name", ["vampprior", *WITHOUT_POSTERIOR])
+def test_samples_of_the_comparison_systems(name: str) -> None:
+    model = make_model(name, (1, 4, 4)).eval()
+    with OnMeta():
+        assert model.sample(5).shape == (5, 1, 4, 4)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

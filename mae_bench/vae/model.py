@@ -15,7 +15,7 @@ from mae_bench.vae.parts import Networks
 
 
 class Objective(Protocol):
-    """The loss, from the two terms of the ELBO, [B] each, and the posterior of the batch."""
+    """The loss, from the two terms of the ELBO for each draw, [B, samples] each, and the posterior of the batch."""
 
     def __call__(self, reconstruction_error: Tensor, kl: Tensor, posterior: DiagonalGaussian) -> Loss: ...
 
@@ -24,20 +24,25 @@ class VAE(Adapter):
     """x -> encoder -> posterior -> z -> decoder, with a prior over z (paper eqs. (1) to (3)).
 
     networks: encoder, posterior, prior and decoder, as `autoregressive_networks` and `factorised_networks` make them.
-    objective: the loss to minimise.
+    objective: the loss to minimise. samples: how many draws from each posterior it is given.
 
     Under autocast, encoder and decoder compute in its precision; posterior, prior, densities and objective in float32.
     """
 
     likelihoods: ClassVar[Set[Likelihood]] = frozenset({"bernoulli", "discretized_logistic_mixture"})
 
-    def __init__(self, data: DataSpec, preset: str, *, networks: Networks, objective: Objective) -> None:
+    def __init__(
+        self, data: DataSpec, preset: str, *, networks: Networks, objective: Objective, samples: int = 1
+    ) -> None:
         super().__init__(data, preset)
+        if samples < 1:
+            raise ValueError(f"samples must be positive, and is {samples}")
         self.encoder = networks.encoder
         self.posterior_of = networks.posterior
         self.prior = networks.prior
         self.decoder = networks.decoder
         self.objective = objective
+        self.samples = samples
         self._rows_at_once = sys.maxsize
 
     def initialise(self, x: Tensor) -> None:
@@ -47,37 +52,49 @@ class VAE(Adapter):
         """
         self.eval()
         with torch.no_grad(), data_dependent_initialisation(self):
-            z = self.posterior(x).sample(1).squeeze(1)
+            z = self.draw(self.gaussian(x), 1)[0].squeeze(1)
             self.prior.log_density(z)
             self.decoder.log_likelihood(x, z)
 
-    def posterior(self, x: Tensor) -> DiagonalGaussian:
-        """q(z|x): mean and log_variance [B, D]."""
+    def gaussian(self, x: Tensor) -> DiagonalGaussian:
+        """The Gaussian that draws begin with, which is q(z|x) unless `draw` goes on: mean and log_variance [B, D]."""
         features = at_least_float32(self.encoder(x))
         with in_float32(x.device):
             posterior: DiagonalGaussian = self.posterior_of(features)
         return posterior
 
+    def draw(self, posterior: DiagonalGaussian, samples: int) -> tuple[Tensor, Tensor]:
+        """z ~ q(z|x) and log q(z|x), nats: [B, samples, D] and [B, samples].
+
+        posterior: what `gaussian` gives. A model whose posterior is not Gaussian transforms the draws here.
+        """
+        z = posterior.sample(samples)
+        return z, posterior.log_density(z)
+
+    def posterior(self, x: Tensor) -> DiagonalGaussian:
+        """q(z|x): mean and log_variance [B, D]."""
+        return self.gaussian(x)
+
     def encode(self, x: Tensor) -> Tensor:
         """The posterior mean: [B, D]."""
-        return self.posterior(x).mean
+        return self.gaussian(x).mean
 
     def importance_terms(self, x: Tensor, samples: int) -> ImportanceTerms:
         """The log-densities of `samples` draws z_k ~ q(z|x) for each image: [B, samples] each."""
-        return self._terms(x, self.posterior(x), samples)
+        return self._terms(x, self.gaussian(x), samples)
 
     def loss(self, x: Tensor) -> Loss:
-        """The objective, from one posterior sample an image."""
-        posterior = self.posterior(x)
-        terms = self._terms(x, posterior, 1)
-        kl = (terms.log_posterior - terms.log_prior).squeeze(1)
+        """The objective, from `samples` posterior samples an image."""
+        posterior = self.gaussian(x)
+        terms = self._terms(x, posterior, self.samples)
+        kl = terms.log_posterior - terms.log_prior
         with in_float32(x.device):
-            return self.objective(-terms.log_likelihood.squeeze(1), kl, posterior)
+            return self.objective(-terms.log_likelihood, kl, posterior)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """A draw from p(x|z) at z = the posterior mean: [B, C, H, W]."""
+        """A draw from p(x|z) at z = the representation: [B, C, H, W]."""
         with torch.no_grad():
-            return self.decoder.sample(self.posterior(x).mean)
+            return self.decoder.sample(self.encode(x))
 
     def sample(self, count: int) -> Tensor:
         """z from the prior, then x from p(x|z): [count, C, H, W]."""
@@ -85,7 +102,8 @@ class VAE(Adapter):
             return self.decoder.sample(self.prior.sample(count))
 
     def _terms(self, x: Tensor, posterior: DiagonalGaussian, samples: int) -> ImportanceTerms:
-        z = posterior.sample(samples)
+        with in_float32(x.device):
+            z, log_posterior = self.draw(posterior, samples)
         rows = z.flatten(0, 1)
         images = x.repeat_interleave(samples, dim=0)
         with folded_weights(cast(nn.Module, self.decoder)):
@@ -95,7 +113,7 @@ class VAE(Adapter):
         return ImportanceTerms(
             log_likelihood=log_likelihood.view(-1, samples),
             log_prior=log_prior.view(-1, samples),
-            log_posterior=posterior.log_density(z),
+            log_posterior=log_posterior,
         )
 
     def _decode(self, images: Tensor, z: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class ELBO(nn.Module):
         self.least_kl = free_bits * dimensions if free_bits else -math.inf
 
     def forward(self, reconstruction_error: Tensor, kl: Tensor, posterior: DiagonalGaussian) -> Loss:
-        """reconstruction_error, kl: [B], nats -> Loss."""
+        """reconstruction_error, kl: [B, samples], nats -> Loss."""
         terms = {"reconstruction_error": reconstruction_error.mean(), "kl": kl.mean()}
         return Loss(terms["reconstruction_error"] + terms["kl"].clamp_min(self.least_kl), terms)
 
@@ -80,7 +80,7 @@ class MutualPosteriorDivergence(nn.Module):
         self.eta, self.gamma, self.diversity = eta, gamma, forms[diversity]
 
     def forward(self, reconstruction_error: Tensor, kl: Tensor, posterior: DiagonalGaussian) -> Loss:
-        """reconstruction_error, kl: [B], nats; posterior: that of the same B images -> Loss."""
+        """reconstruction_error, kl: [B, samples], nats; posterior: that of the same B images -> Loss."""
         terms = {
             "reconstruction_error": reconstruction_error.mean(),
             "kl": kl.mean(),
@@ -89,3 +89,92 @@ class MutualPosteriorDivergence(nn.Module):
         }
         elbo = terms["reconstruction_error"] + terms["kl"]
         return Loss(elbo + self.eta * terms["diversity"] + self.gamma * terms["smoothness"], terms)
+
+
+class ImportanceWeighted(nn.Module):
+    """The importance-weighted bound: -log 1/K sum_k w_k over the K draws of each image (Burda et al., 2016, eq. (8)).
+
+    With one draw it is the negative ELBO. Gradients flow through the draws and the weights alike. warm_up: over so many
+    training steps the weight of the KL rises from 0 to 1 (Sønderby et al., 2016).
+    """
+
+    steps: Tensor
+
+    def __init__(self, warm_up: int = 0) -> None:
+        super().__init__()
+        self.warm_up = warm_up
+        if warm_up:
+            self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, reconstruction_error: Tensor, kl: Tensor, posterior: DiagonalGaussian | None = None) -> Loss:
+        """reconstruction_error, kl: [B, K], nats -> Loss; its terms are those of the ELBO."""
+        log_weights = -(reconstruction_error + self._weight_of_kl() * kl)
+        bound = torch.logsumexp(log_weights, 1) - math.log(log_weights.shape[1])
+        return Loss(-bound.mean(), {"reconstruction_error": reconstruction_error.mean(), "kl": kl.mean()})
+
+    def _weight_of_kl(self) -> Tensor | float:
+        if not (self.warm_up and self.training):
+            return 1.0
+        weight = (self.steps / self.warm_up).clamp(max=1.0)
+        self.steps += 1
+        return weight
+
+
+class WeightedELBO(nn.Module):
+    """Reconstruction error + beta x KL (Higgins et al., 2017, eq. (4)); beta = 1 is the negative ELBO."""
+
+    def __init__(self, beta: float) -> None:
+        super().__init__()
+        if beta < 0:
+            raise ValueError(f"beta must not be negative, and is {beta}")
+        self.beta = beta
+
+    def forward(self, reconstruction_error: Tensor, kl: Tensor, posterior: DiagonalGaussian) -> Loss:
+        """reconstruction_error, kl: [B, samples], nats -> Loss."""
+        terms = {"reconstruction_error": reconstruction_error.mean(), "kl": kl.mean()}
+        return Loss(terms["reconstruction_error"] + self.beta * terms["kl"], terms)
+
+
+def maximum_mean_discrepancy(first: Tensor, second: Tensor) -> Tensor:
+    """The unbiased estimate of MMD^2 between two samples, [N, D] and [M, D], under a Gaussian kernel; a scalar.
+
+    k(a, b) = exp(-||a - b||^2 / 2 D), of the width of a standard Gaussian in D dimensions (Gretton et al., 2012, eq.
+    (3)). It may be negative. ValueError for a sample of fewer than two.
+    """
+    if min(len(first), len(second)) < 2:
+        raise ValueError("the discrepancy needs two samples of at least two points each")
+
+    def mean_kernel(a: Tensor, b: Tensor, *, same: bool) -> Tensor:
+        squares = a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T
+        kernel = torch.exp(squares.clamp_min(0) / (-2 * a.shape[1]))
+        if not same:
+            return kernel.mean()
+        return (kernel.sum() - len(a)) / (len(a) * (len(a) - 1))  # a point and itself have kernel 1
+
+    within = mean_kernel(first, first, same=True) + mean_kernel(second, second, same=True)
+    return within - 2 * mean_kernel(first, second, same=False)
+
+
+class InfoVAEObjective(nn.Module):
+    """Reconstruction error + (1 - alpha) KL + (alpha + lambda - 1) MMD(q(z) || p(z)) (Zhao et al., 2019).
+
+    q(z) is a new draw from the posterior of each image of the batch, p(z) a standard Gaussian. alpha = 0, lambda = 1 is
+    the negative ELBO. scale: lambda.
+    """
+
+    def __init__(self, alpha: float, scale: float) -> None:
+        super().__init__()
+        if alpha + scale < 1:
+            raise ValueError(f"alpha + lambda must be at least 1, and is {alpha + scale:g}")
+        self.alpha, self.weight = alpha, alpha + scale - 1
+
+    def forward(self, reconstruction_error: Tensor, kl: Tensor, posterior: DiagonalGaussian) -> Loss:
+        """reconstruction_error, kl: [B, samples], nats; posterior: that of the same B >= 2 images -> Loss."""
+        z = posterior.sample(1).squeeze(1)
+        terms = {
+            "reconstruction_error": reconstruction_error.mean(),
+            "kl": kl.mean(),
+            "discrepancy": maximum_mean_discrepancy(z, torch.randn_like(z)),
+        }
+        total = terms["reconstruction_error"] + (1 - self.alpha) * terms["kl"] + self.weight * terms["discrepancy"]
+        return Loss(total, terms)

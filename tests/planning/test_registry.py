@@ -95,7 +95,7 @@ def test_a_label_resolves_to_the_model_that_bears_it():
     [
         (
             "mea",
-            r"no model 'mea'; did you mean mae\?.*Known models: chance, mae, pca, pixel_histogram, png, raw_pixels",
+            r"no model 'mea'; did you mean mae\?.*Known models: .*chance, .*mae, .*resnet_vae",
         ),
         ("vlae,MAE", r"no model 'MAE'; did you mean mae"),
         ("mae[etta=2]", r"mae has no parameter 'etta'; did you mean eta\?"),
@@ -157,8 +157,9 @@ def test_an_installed_package_offers_models_by_entry_point(install):
     (model,) = resolve_models("tiny[beta=2]")
     assert (model.label, model.code) == ("tiny[beta=2.0]", "tiny_module:Tiny")
     listing = {listing.offer.name: listing for listing in list_models()}
-    built_in = ["chance", "mae", "pca", "pixel_histogram", "png", "raw_pixels", "resnet_vae", "vlae"]
-    assert list(listing) == [*built_in, "tiny"]
+    built_in = [file.stem for file in content_folder("baselines").glob("[a-z]*.py")]
+    assert {"mae", "chance", "iwae"} < set(built_in)
+    assert list(listing) == [*sorted(built_in), "tiny"]
     assert listing["tiny"].offer.place == "entry point of tiny_models, tiny_module:Tiny"
     assert listing["tiny"].description == "A model of the tests, in two lines."
     assert listing["mae"].offer.place == "built in, baselines/mae.py"

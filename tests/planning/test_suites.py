@@ -41,7 +41,7 @@ def test_a_suite_expands_to_models_times_tasks_times_seeds_and_its_tables_rows_e
 
 def test_every_shipped_suite_can_be_planned():
     assert [listing.name for listing in list_suites()] == ["paper-figures", *PAPER]
-    counts = {"paper-table1": 11, "paper-table2": 10, "paper-table3": 4, "paper-table4": 12, "paper-table5": 10}
+    counts = {"paper-table1": 18, "paper-table2": 10, "paper-table3": 11, "paper-table4": 12, "paper-table5": 10}
     counts["paper-figures"] = 16
     for listing in list_suites():
         assert listing.fault is None
@@ -64,7 +64,8 @@ def test_a_table_of_the_paper_has_every_row_and_column_that_its_task_reports_fro
             assert set(table.metrics) & set(row.reported.metrics)
             if row.model and row.model.name == "mae":
                 assert row.reported.model == "MAE (η={eta}, γ={gamma})".format(**dict(row.model.params))
-        own = [row.reported for row in rows if row.model]
+        # Of the others the paper quotes the NLL alone.
+        own = [row.reported for row in rows if row.model and row.model.name in ("mae", "vlae", "resnet_vae")]
         assert own
         reported = {metric for metric in table.metrics if not metric.endswith("_majority")}
         assert all(reported <= set(row.metrics) for row in own)
@@ -73,6 +74,18 @@ def test_a_table_of_the_paper_has_every_row_and_column_that_its_task_reports_fro
 def _tables_cited(citation: str) -> set[str]:
     """ "Ma, Zhou & Hovy (ICLR 2019), Tables 1a, 2 and 4" -> {"1a", "2", "4"}."""
     return set(citation.rpartition("Table")[2].removeprefix("s").replace(" and ", ",").replace(" ", "").split(","))
+
+
+def test_tables_1_and_3_run_every_system_that_there_is_a_model_of():
+    missing = {
+        row.reported
+        for name in ("paper-table1", "paper-table3")
+        for table in load_suite(name).tables
+        for row in table.rows
+        if row.model is None
+    }
+    # "VLAE" is Chen et al.'s own figure; "VLAE with free bits" and "VLAE (re-impl)" are the row of our model.
+    assert missing == {"Discrete VAE", "SA-VAE", "Deep GMMs", "VLAE"}
 
 
 def test_the_grid_of_table_4_is_whole():

@@ -14,8 +14,12 @@ from torch.distributions import Normal, kl_divergence
 from mae_bench.adapter import DiagonalGaussian
 from mae_bench.vae.objectives import (
     ELBO,
+    ImportanceWeighted,
+    InfoVAEObjective,
     MutualPosteriorDivergence,
+    WeightedELBO,
     diversity_loss,
+    maximum_mean_discrepancy,
     mean_diversity_loss,
     smoothness_loss,
 )
@@ -228,3 +232,98 @@ def test_next_to_collapse_at_eta_one_the_objective_rises_in_second_order_without
 def test_wrong_settings_are_sentences(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def weights_of_a_batch(draws, seed=0):
+    """reconstruction error and KL: [4, draws], as if from draws of a posterior."""
+    generator = torch.Generator().manual_seed(seed)
+    made = 3 * torch.rand(2, 4, draws, generator=generator, dtype=torch.float64)
+    return made[0].requires_grad_(), made[1].requires_grad_()
+
+
+POSTERIOR = DiagonalGaussian(*gaussians(4, 3))
+
+
+def test_the_importance_weighted_bound_is_a_log_mean_of_weights_and_never_above_the_elbo():
+    error, kl = weights_of_a_batch(50)
+    loss = ImportanceWeighted()(error, kl, POSTERIOR)
+    expected = -torch.exp(-error - kl).mean(1).log().mean()
+    torch.testing.assert_close(loss.total, expected)
+    assert loss.total < loss.terms["reconstruction_error"] + loss.terms["kl"]
+    assert loss.terms["kl"] == kl.mean()
+
+
+def test_the_importance_weighted_bound_of_one_draw_is_the_elbo():
+    terms = weights_of_a_batch(1)
+    torch.testing.assert_close(
+        ImportanceWeighted()(*terms, POSTERIOR).total, ELBO(9)(*terms, POSTERIOR).total, rtol=1e-12, atol=0
+    )
+
+
+def test_the_gradient_of_the_importance_weighted_bound_is_that_of_the_normalised_weights():
+    """Burda et al., eq. (14): the gradients of log w_k, weighted by w_k / sum of w."""
+    error, kl = weights_of_a_batch(6)
+    ImportanceWeighted()(error, kl, POSTERIOR).total.backward()
+    weights = torch.exp(-error - kl).detach()
+    expected = weights / weights.sum(1, keepdim=True) / 4
+    torch.testing.assert_close(error.grad, expected)
+    torch.testing.assert_close(kl.grad, expected)
+
+
+def test_the_weighted_elbo():
+    error, kl = weights_of_a_batch(1)
+    torch.testing.assert_close(WeightedELBO(4.0)(error, kl, POSTERIOR).total, error.mean() + 4 * kl.mean())
+    with pytest.raises(ValueError, match="beta must not be negative"):
+        WeightedELBO(-1.0)
+
+
+def test_the_discrepancy_is_unbiased_for_gaussians():
+    """For N(m, s I) and N(0, I) the expected kernel has a closed form: the convolution of three Gaussians."""
+    units, mean, variance, generator = 3, 0.7, 0.5, torch.Generator().manual_seed(0)
+
+    def expected_kernel(distance, spread):
+        total = units + spread
+        return (units / total) ** (units / 2) * math.exp(-units * distance**2 / (2 * total))
+
+    expected = expected_kernel(0, 2 * variance) + expected_kernel(0, 2.0) - 2 * expected_kernel(mean, 1 + variance)
+    found = []
+    for _ in range(2000):
+        first = mean + math.sqrt(variance) * torch.randn(5, units, generator=generator)
+        found.append(float(maximum_mean_discrepancy(first, torch.randn(8, units, generator=generator))))
+    assert abs(np.mean(found) - expected) < 4 * np.std(found) / math.sqrt(2000)
+    assert expected > 10 * np.std(found) / math.sqrt(2000)
+
+
+def test_the_discrepancy_is_a_double_loop_over_pairs():
+    first, second = torch.randn(4, 3), 1 + torch.randn(6, 3)
+
+    def kernel(a, b):
+        return math.exp(-float((a - b).square().sum()) / 6)
+
+    within = [
+        np.mean([kernel(a, b) for i, a in enumerate(points) for j, b in enumerate(points) if i != j])
+        for points in (first, second)
+    ]
+    expected = sum(within) - 2 * np.mean([kernel(a, b) for a in first for b in second])
+    assert float(maximum_mean_discrepancy(first, second)) == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(ValueError, match="at least two points"):
+        maximum_mean_discrepancy(first[:1], second)
+
+
+def test_infovae_at_alpha_0_and_lambda_1_is_the_elbo_and_otherwise_weighs_kl_and_discrepancy():
+    error, kl = weights_of_a_batch(1)
+    assert InfoVAEObjective(0.0, 1.0)(error, kl, POSTERIOR).total == ELBO(9)(error, kl, POSTERIOR).total
+    loss = InfoVAEObjective(0.25, 10.0)(error, kl, POSTERIOR)
+    expected = error.mean() + 0.75 * kl.mean() + 9.25 * loss.terms["discrepancy"]
+    torch.testing.assert_close(loss.total, expected)
+    with pytest.raises(ValueError, match="at least 1"):
+        InfoVAEObjective(0.5, 0.0)
+
+
+def test_the_weight_of_the_kl_rises_over_the_steps_of_training_alone():
+    error, kl = weights_of_a_batch(1)
+    objective = ImportanceWeighted(warm_up=4)
+    for weight in (0, 0.25, 0.5, 0.75, 1, 1):
+        torch.testing.assert_close(objective(error, kl).total, error.mean() + weight * kl.mean())
+    objective = ImportanceWeighted(warm_up=4).eval()
+    torch.testing.assert_close(objective(error, kl).total, error.mean() + kl.mean())
