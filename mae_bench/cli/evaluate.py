@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
+from mae_bench.cli.running import run_and_report
 from mae_bench.cli.shared import (
     ExecutorOptions,
     GivenPath,
     model_files_option,
     output_option,
-    run_and_report,
     takes_executor,
 )
 from mae_bench.job.settings import JobSettings

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, get_args
 import click
 from click.core import ParameterSource
 
+from mae_bench.cli.running import run_and_report
 from mae_bench.cli.shared import (
     OVERWRITE_OPTION,
     Choice,
     ExecutorOptions,
     output_option,
-    run_and_report,
     takes_executor,
     takes_job_settings,
 )

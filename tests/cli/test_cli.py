@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import mae_bench.job.execute
 from mae_bench import __version__
 from mae_bench.cli import main
-from mae_bench.cli.shared import command_to_resume
+from mae_bench.cli.running import command_to_resume
 from mae_bench.foundation.content import content_folder
 from mae_bench.foundation.errors import TrainingError
 from mae_bench.planning.plan import Job, plan

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from mae_bench.cli import main
-from mae_bench.cli.shared import command_to_resume
+from mae_bench.cli.running import command_to_resume
 from mae_bench.metrics.catalogue import KINDS, MEANINGS, listed_kinds
 from mae_bench.planning.registry import known_tasks
 
