@@ -190,12 +190,12 @@ class Record(Section):
 
 
 def with_derived(
-    metrics: dict[MetricName, Metric], nll_by_samples: dict[int, float], nll_fall_stderr: float | None
+    measured: dict[MetricName, Metric], nll_by_samples: dict[int, float], nll_fall_stderr: float | None
 ) -> dict[MetricName, Metric]:
-    """`metrics`, and those that follow from the other two parts of a record."""
-    levels, nll, kind = sorted(nll_by_samples), metrics.get("nll"), metric_kind(NLL_FALL)
+    """`measured`, and the metrics that follow from the other two parts of a record."""
+    levels, nll, kind = sorted(nll_by_samples), measured.get("nll"), metric_kind(NLL_FALL)
     if nll is None or len(levels) == 1:
-        return metrics
+        return measured
     value = nll_by_samples[levels[-2]] - nll_by_samples[levels[-1]] if levels else None
     fall = Metric(
         value=value,
@@ -205,7 +205,7 @@ def with_derived(
         direction=kind.direction,
         reason=nll.reason,
     )
-    return {**metrics, NLL_FALL: fall}
+    return {**measured, NLL_FALL: fall}
 
 
 def content_hash(section: Section, seal: str) -> str:
