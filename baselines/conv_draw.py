@@ -35,7 +35,7 @@ class DrawSize:
 SIZES = {
     "paper": DrawSize(steps=32, width=320, latent_maps=12, kernel=5),
     "medium": DrawSize(steps=8, width=48, latent_maps=8, kernel=5),
-    "small": DrawSize(steps=4, width=16, latent_maps=4, kernel=3),
+    "small": DrawSize(steps=3, width=12, latent_maps=4, kernel=3),
     "smoke": DrawSize(steps=2, width=6, latent_maps=2, kernel=3),
 }
 

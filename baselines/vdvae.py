@@ -24,7 +24,7 @@ class VeryDeepSize:
 SIZES = {
     "paper": VeryDeepSize(width=96, latent_maps=16, layers=(2, 4, 8, 12)),
     "medium": VeryDeepSize(width=48, latent_maps=8, layers=(1, 2, 3, 4)),
-    "small": VeryDeepSize(width=16, latent_maps=4, layers=(1, 2, 1, 0)),
+    "small": VeryDeepSize(width=12, latent_maps=4, layers=(1, 2, 1, 0)),
     "smoke": VeryDeepSize(width=8, latent_maps=2, layers=(1, 1, 1, 0)),
 }
 """Preset paper is much smaller than the published networks: 26 layers of latents in place of 45 and more."""
