@@ -179,7 +179,7 @@ def check_command(command: str) -> None:
     match shlex.split(command):
         case ["make", *arguments]:
             for line in run_make(arguments).splitlines():
-                if "/bin/mae-bench" in line:
+                if line.partition(" ")[0].endswith("/bin/mae-bench"):
                     check_command(f"mae-bench {line.partition('/bin/mae-bench')[2]} --dry-run")
         case ["source", ".venv/bin/activate"]:
             assert "-m venv .venv" in run_make(["install"])

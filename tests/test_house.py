@@ -125,7 +125,7 @@ def test_the_names_for_models_are_these():
     assert {"Adapter", "DataSpec", "DiagonalGaussian", "FitContext", "Images", "ImportanceTerms", "Loss"} < set(
         mae_bench.__all__
     )
-    assert {"ELBO", "VAE", "MutualPosteriorDivergence", "autoregressive_networks", "factorised_networks"} == set(
+    assert {"ELBO", "VAE", "MutualPosteriorDivergence", "autoregressive_networks", "factorised_networks"} < set(
         mae_bench.vae.__all__
     )
 

@@ -153,8 +153,8 @@ def test_the_command_prints_tables_for_a_terminal_and_markdown(tmp_path, monkeyp
     suite.write_text('title = "Bare"\nseeds = [0]\nmodels = ["vlae"]\ntasks = ["digits"]\n')
     for wrong, fault in (
         (["--layout", str(suite)], "has no tables"),
-        (["--layout", "paper-table1", "--tasks", "mnist"], "leave out --tasks and --html"),
-        (["--layout", "paper-table1", "--html", "site"], "leave out --tasks and --html"),
+        (["--layout", "paper-table1", "--tasks", "mnist"], "leave out --tasks, --html"),
+        (["--layout", "paper-table1", "--html", "site"], "leave out --tasks, --html"),
     ):
         result = CliRunner().invoke(main, ["leaderboard", *wrong])
         assert result.exit_code == 2

@@ -334,8 +334,12 @@ def test_no_accuracy_that_can_be_measured_is_refused(honest_record, digits_task,
     measured = Measurement.over_images("knn_100", correct.mean(axis=0), tuple(correct.mean(axis=1).tolist()))
     if measured.stderr == 0 and 0 < measured.value < 1:
         return  # documented: does not happen with a real probe
-    probes = digits_task.protocol("small").probes.model_copy(update={"label_draws": draws, "label_counts": (100,)})
-    protocol = digits_task.protocol("small").model_copy(update={"probes": probes})
+    protocol = digits_task.protocol("small")
+    changed = {
+        "probes": protocol.probes.model_copy(update={"label_draws": draws, "label_counts": (100,)}),
+        "posterior": protocol.posterior.model_copy(update={"test_images": images}),
+    }
+    protocol = protocol.model_copy(update=changed)
     data = digits_task.data.model_copy(update={"test_size": images})
     task = digits_task.model_copy(update={"data": data, "presets": {"small": protocol}})
     changes = metric("knn_100", value=measured.value, stderr=measured.stderr, n=images, draws=list(measured.draws))

@@ -27,7 +27,7 @@ def test_the_command_plans_the_very_jobs_whose_records_are_published():
         program, *arguments = shlex.split(command)
         result = CliRunner().invoke(main, [*arguments, "--dry-run", "--output-dir", str(PUBLISHED)])
         assert program == "mae-bench" and needs == []
-        states = [line.split()[0] for line in result.output.splitlines()[:-1]]
+        states = [line.split()[0] for line in result.stdout.splitlines()[:-1]]
         assert states == ["done"] * len(row.seeds), result.output
 
 
