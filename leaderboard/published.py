@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from mae_bench.cli.running import SECONDS_TO_END
 from mae_bench.executors import JobResult
+from mae_bench.executors.run import kept_record
 from mae_bench.executors.slots import Slots, plan_slots
 from mae_bench.foundation import interruption
 from mae_bench.foundation.errors import RecordError
@@ -26,7 +28,6 @@ from mae_bench.review.verification import write_verification
 
 BOARD = Path(__file__).parent
 PRESET = "medium"
-SECONDS_TO_END = 9.5
 FIRST = "vlae,resnet_vae,mae"
 MORE = "mae[diversity=mean],vlae[free_bits=0]"
 GRID = "mae[eta=[0.5,1.0,2.0],gamma=[0.1,0.5,1.0]]"
@@ -48,7 +49,7 @@ def lacking(published: Store) -> list[Job]:
         job for models, task, seeds in PARTS for job in plan(resolve_models(models), resolve_tasks(task), PRESET, seeds)
     ]
     once = {job.key: job for job in jobs}.values()
-    return [job for job in once if (record := published.find(job)) is None or record.training.status == "partial"]
+    return [job for job in once if kept_record(published, job, "only-missing") is None]
 
 
 def run_lacking(board: Path, store: Store) -> Iterator[str]:
@@ -56,8 +57,8 @@ def run_lacking(board: Path, store: Store) -> Iterator[str]:
     jobs = lacking(Store(board / "results"))
     waiting = []
     for job in jobs:
-        record = store.find(job)  # finished earlier, and not yet published
-        if record is None or record.training.status == "partial":
+        record = kept_record(store, job, "only-missing")  # finished earlier, and not yet published
+        if record is None:
             waiting.append(job)
         else:
             yield publish(JobResult(job, record, 0.0), store, board)

@@ -20,7 +20,7 @@ from mae_bench.boards.significance import inseparable_from_best
 from mae_bench.boards.spread import Sample, mean_of, sample_of
 from mae_bench.metrics.catalogue import NLL_FALL, board_order, metric_kind
 from mae_bench.planning.task import DEFAULT_PRESET, PRESETS, ReportedRow, Task
-from mae_bench.records.schema import Record
+from mae_bench.records.schema import Metric, Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -232,6 +232,7 @@ def _rows_with_runs(runs: pd.DataFrame, metrics: Sequence[str]) -> list[tuple[Ro
 
 def _row(records: Sequence[Record], metrics: Sequence[str]) -> Row:
     model, trained = records[0].model, records[0].trained
+    shown = [record.all_metrics for record in records]
     compiled = sum(record.training.compiled for record in records)
     notes = [f"trained on {trained.place}"] if trained else []
     if 0 < compiled < len(records):  # the same draws and losses, rounded differently
@@ -241,23 +242,24 @@ def _row(records: Sequence[Record], metrics: Sequence[str]) -> Row:
         name=model.name,
         params=model.params,
         seeds=tuple(record.seed for record in records),
-        cells={metric: _cell(records, metric) for metric in metrics},
+        cells={metric: _cell(records, shown, metric) for metric in metrics},
         note=", ".join(notes) or None,
         records=tuple(records),
     )
 
 
-def _cell(records: Sequence[Record], metric: str) -> Cell:
+def _cell(records: Sequence[Record], shown: Sequence[Mapping[str, Metric]], metric: str) -> Cell:
+    """shown: the metrics of each record, derived ones included."""
     n = len(records)
-    for record in records:
-        measured = record.all_metrics.get(metric)
+    for record, metrics in zip(records, shown, strict=True):
+        measured = metrics.get(metric)
         if measured is None:
             asked = "nll" if metric == NLL_FALL else metric
             reason = record.not_supported.get(asked, f"not measured at seed {record.seed}")
             return Cell(None, None, n, None, reason=reason)
         if measured.value is None:
             return Cell(None, None, n, None, reason=f"seed {record.seed}: {measured.reason or 'not finite'}")
-    found = [record.all_metrics[metric] for record in records]
+    found = [metrics[metric] for metrics in shown]
     sample = sample_of([one.value for one in found if one.value is not None])
     errors = [one.stderr for one in found if one.stderr is not None]
     spreads = [std for one in found if (std := sample_of(one.draws).std) is not None]

@@ -74,9 +74,9 @@ def reference_conditions(runs: pd.DataFrame, declared: str | None) -> pd.Series[
     """
     by_claim = runs.assign(
         declared=runs["protocol"] == declared,
-        trained=runs["matrix_precision"] != ANY,
+        by_steps=runs["matrix_precision"] != ANY,
         as_named=runs["matrix_precision"] == runs["record"].map(_named_precision),
-    ).sort_values(["complete", "declared", "engine_version", "trained", "as_named", "created", "record_hash"])
+    ).sort_values(["complete", "declared", "engine_version", "by_steps", "as_named", "created", "record_hash"])
     return by_claim.iloc[-1][list(CONDITIONS)]
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mae_bench.nn.masked_convolution import raster_mask
+from mae_bench.nn.masked_convolution import convolve_above, raster_mask
 from mae_bench.nn.weight_norm import WeightNormalised
 
 Kind = Literal["A", "B"]
@@ -33,11 +33,9 @@ class CausalConv2d(WeightNormalised):
         mask = raster_mask(kernel, "A").expand(outputs, inputs, -1, -1).clone()
         mask[:, :, kernel // 2, kernel // 2] = channel_mask(outputs, inputs, channels, kind)
         super().__init__((outputs, inputs, kernel, kernel), mask=mask)
-        self.reach = kernel // 2
 
     def operation(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        above = F.pad(x, (0, 0, self.reach, 0))
-        return F.conv2d(above, weight[:, :, : self.reach + 1], bias, padding=(0, self.reach))
+        return convolve_above(x, weight, bias)
 
 
 class CausalRowConv2d(WeightNormalised):

@@ -6,6 +6,13 @@ from torch import Tensor, nn
 from mae_bench.nn.weight_norm import Conv2d
 
 
+def next_memory(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """The next (state, cell) of an LSTM: gates [B, 4 width, ...] before their nonlinearities, cell [B, width, ...]."""
+    forget, write, read, content = gates.chunk(4, dim=1)
+    cell = torch.sigmoid(forget) * cell + torch.sigmoid(write) * torch.tanh(content)
+    return torch.sigmoid(read) * torch.tanh(cell), cell
+
+
 class ConvLSTMCell(nn.Module):
     """x [B, inputs, H, W] and (state, cell) [B, width, H, W] each -> the next (state, cell); kernel: of odd side."""
 
@@ -15,6 +22,4 @@ class ConvLSTMCell(nn.Module):
 
     def forward(self, x: Tensor, memory: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         state, cell = memory
-        forget, write, read, content = self.gates(torch.cat([x, state], dim=1)).chunk(4, dim=1)
-        cell = torch.sigmoid(forget) * cell + torch.sigmoid(write) * torch.tanh(content)
-        return torch.sigmoid(read) * torch.tanh(cell), cell
+        return next_memory(self.gates(torch.cat([x, state], dim=1)), cell)

@@ -26,8 +26,10 @@ class MADE(nn.Module):
         self.out_of_hidden = Linear(hidden, units, (degree[None, :] < order[:, None]).float(), initial_scale)
         self.direct = Linear(units, units, (order[None, :] < order[:, None]).float(), initial_scale)
 
-    def forward(self, z: Tensor) -> Tensor:
-        result: Tensor = self.out_of_hidden(F.relu(self.into_hidden(z))) + self.direct(z)
+    def forward(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """context: [B, hidden], added to the hidden layer, so that every output sees all of it."""
+        hidden = self.into_hidden(z) if context is None else self.into_hidden(z) + context
+        result: Tensor = self.out_of_hidden(F.relu(hidden)) + self.direct(z)
         return result
 
     def in_order(self, z: Tensor) -> Iterator[tuple[Place, Tensor]]:

@@ -26,8 +26,9 @@ class MaskedCNN(nn.Module):
         self.third = MaskedConv2d(width, maps, _KERNEL, "B", initial_scale)
         self.direct = MaskedConv2d(maps, maps, _KERNEL, "A", initial_scale)
 
-    def forward(self, z: Tensor) -> Tensor:
-        hidden = F.elu(self.first(z))
+    def forward(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """context: [B, width, H, W], added to the first hidden layer."""
+        hidden = F.elu(self.first(z) if context is None else self.first(z) + context)
         hidden = F.elu(hidden + self.second(hidden))
         result: Tensor = self.third(hidden) + self.direct(z)
         return result

@@ -17,6 +17,13 @@ def raster_mask(kernel: int, kind: Literal["A", "B"]) -> Tensor:
     return (taps <= centre if kind == "B" else taps < centre).float()
 
 
+def convolve_above(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The convolution of x [B, C, H, W] by a kernel of odd side whose rows below the centre are all masked."""
+    reach = weight.shape[2] // 2
+    above = F.pad(x, (0, 0, reach, 0))
+    return F.conv2d(above, weight[:, :, : reach + 1], bias, padding=(0, reach))
+
+
 class MaskedConv2d(WeightNormalised):
     """[B, inputs, H, W] -> [B, outputs, H, W] by a masked convolution of odd side `kernel`, all channels masked alike.
 
@@ -30,8 +37,7 @@ class MaskedConv2d(WeightNormalised):
         self.reach = kernel // 2
 
     def operation(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        above = F.pad(x, (0, 0, self.reach, 0))
-        return F.conv2d(above, weight[:, :, : self.reach + 1], bias, padding=(0, self.reach))
+        return convolve_above(x, weight, bias)
 
     def growing(self, batch: int, size: tuple[int, int]) -> GrowingConv2d:
         """The same convolution with its present weights, over an input that becomes known part by part."""

@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mae_bench.nn.precision import at_least_float32, in_float32
+from mae_bench.nn.precision import at_least_float32, head_in_float32
 from mae_bench.nn.shifted_convolution import ShiftedConv2d, shifted_down, shifted_right
 from mae_bench.nn.weight_norm import Conv2d, folded_weights
 
 REACH = 3
 """How many rows above the pixel are seen, and how many columns to either side: a receptive field of 7x4."""
-_GATE_INITIAL_SCALE = 0.1
+GATE_INITIAL_SCALE = 0.1
 """Standard deviation, after data-dependent initialisation, of the gate's two halves: as in Salimans et al.'s code."""
 
 
@@ -40,7 +40,7 @@ class GatedBlock(nn.Module):
         self.spatial = spatial
         self.from_other = Conv2d(2 * width, width, 1) if has_other else None
         self.dropout = nn.Dropout(dropout)
-        self.gate = ShiftedConv2d(2 * width, 2 * width, initial_scale=_GATE_INITIAL_SCALE)
+        self.gate = ShiftedConv2d(2 * width, 2 * width, initial_scale=GATE_INITIAL_SCALE)
         self.from_maps = Conv2d(maps, 2 * width, 1)
 
     def forward(
@@ -88,9 +88,7 @@ class PixelCNNPlusPlus(nn.Module):
         for block_above, block_left in zip(self.above, self.left, strict=True):
             above = block_above(above, maps)
             left = block_left(left, maps, above)
-        with in_float32(left.device):  # under autocast too: 8 bits cannot tell the means of neighbouring levels apart
-            result: Tensor = self.head(F.elu(at_least_float32(left)))
-        return result
+        return head_in_float32(self.head, F.elu(at_least_float32(left)))
 
     @torch.no_grad()
     def generate(self, maps: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:

@@ -10,13 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mae_bench.nn.pixelcnn_pp import concat_elu
-from mae_bench.nn.precision import at_least_float32, in_float32
+from mae_bench.nn.pixelcnn_pp import GATE_INITIAL_SCALE, concat_elu
+from mae_bench.nn.precision import at_least_float32, head_in_float32
 from mae_bench.nn.shifted_convolution import ShiftedConv2d, shifted_down, shifted_right
 from mae_bench.nn.weight_norm import Conv2d, ConvTranspose2d
 
 RESOLUTIONS = 3
-_GATE_INITIAL_SCALE = 0.1
 
 
 def _convolution(inputs: int, outputs: int, *, left_only: bool, initial_scale: float = 1.0) -> ShiftedConv2d:
@@ -39,7 +38,7 @@ class GatedResidual(nn.Module):
         self.first = _convolution(2 * width, width, left_only=left_only)
         self.from_other = Conv2d(2 * other, width, 1) if other else None
         self.dropout = nn.Dropout(dropout)
-        self.gate = _convolution(2 * width, 2 * width, left_only=left_only, initial_scale=_GATE_INITIAL_SCALE)
+        self.gate = _convolution(2 * width, 2 * width, left_only=left_only, initial_scale=GATE_INITIAL_SCALE)
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
         hidden = self.first(concat_elu(x))
@@ -117,9 +116,7 @@ class PixelCNNUNet(nn.Module):
                 height, width = kept[-1][0].shape[2:]
                 above, before = self._each(self.doubling[stage], above, before)
                 above, before = above[:, :, :height, :width], before[:, :, :height, :width]
-        with in_float32(before.device):  # 8 bits cannot tell the means of neighbouring levels apart
-            result: Tensor = self.last(F.elu(at_least_float32(before)))
-        return result
+        return head_in_float32(self.last, F.elu(at_least_float32(before)))
 
     @staticmethod
     def _each(layers: nn.Module, above: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mae_bench.nn.pixelcnn_unet import GatedResidual
-from mae_bench.nn.precision import at_least_float32, in_float32
+from mae_bench.nn.precision import at_least_float32, head_in_float32
 from mae_bench.nn.shifted_convolution import ShiftedConv2d, shifted_down, shifted_right
 from mae_bench.nn.weight_norm import Conv2d
 
@@ -84,6 +84,4 @@ class PixelSNAIL(nn.Module):
         hidden = self.row_above(shifted_down(x)) + self.row_before(shifted_right(x))
         for stage in cast(Iterable[SnailBlock], self.stages):
             hidden = stage(hidden, x)
-        with in_float32(hidden.device):  # 8 bits cannot tell the means of neighbouring levels apart
-            result: Tensor = self.last(F.elu(at_least_float32(hidden)))
-        return result
+        return head_in_float32(self.last, F.elu(at_least_float32(hidden)))

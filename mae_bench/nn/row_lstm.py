@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mae_bench.nn.causal import CausalConv2d, CausalRowConv2d
+from mae_bench.nn.conv_lstm import next_memory
 from mae_bench.nn.shifted_convolution import ShiftedConv2d
 
 
@@ -25,9 +26,7 @@ class RowLSTM(nn.Module):
         state, cell = torch.zeros_like(x[:, :, :1]), torch.zeros_like(x[:, :, :1])
         rows = []
         for gates in self.from_input(x).split(1, dim=2):
-            forget, write, read, content = (gates + self.from_state(state)).chunk(4, dim=1)
-            cell = torch.sigmoid(forget) * cell + torch.sigmoid(write) * torch.tanh(content)
-            state = torch.sigmoid(read) * torch.tanh(cell)
+            state, cell = next_memory(gates + self.from_state(state), cell)
             rows.append(state)
         result: Tensor = x + self.out(torch.cat(rows, dim=2))
         return result

@@ -32,14 +32,14 @@ def print_boards(
     if not boards:
         _print_text(console, NO_BOARDS)
         return
-    hidden = 0
+    hidden = False
     for board in boards:
         shown = choose(board)
         print_layout(lay_out(board, badges, shown), console)
-        hidden += len(board.metrics) - len(board.metrics if shown is None else set(shown) & set(board.metrics))
+        hidden = hidden or (shown is not None and not set(board.metrics) <= set(shown))
     _print_text(console, LEGEND.replace("Bold:", "Bold, with a star:"))
     if hidden:
-        _print_text(console, "More columns: mae-bench leaderboard --all, or --columns with names of list metrics.")
+        _print_text(console, "More columns: mae-bench leaderboard --results DIR --all, or --columns (list metrics).")
 
 
 def print_layout(layout: Layout, console: Console) -> None:

@@ -7,10 +7,8 @@ from torch import Tensor
 from mae_bench.adapter import Adapter, DataSpec, DiagonalGaussian, Loss, NotSupported
 from mae_bench.nn.precision import at_least_float32
 from mae_bench.nn.weight_norm import data_dependent_initialisation
+from mae_bench.vae.natural.encoder import LOG_VARIANCE_BOUND
 from mae_bench.vae.objectives import ImportanceWeighted
-
-LOG_VARIANCE_BOUND = 7.0
-"""Log-variances are clipped to plus or minus this, as in `mae_bench.vae.natural.encoder`."""
 
 
 def gaussian_of(parameters: Tensor) -> DiagonalGaussian:
@@ -46,9 +44,9 @@ class HierarchicalVAE(Adapter):
     """A VAE with several groups of latents; a subclass answers `importance_terms`, `encode` and `sample`.
 
     samples: K of the importance-weighted bound that is its loss; 1 is the ELBO. warm_up: steps over which the weight of
-    the KL rises to 1. `posterior` is not supported: q(z|x) is
-    a chain of conditional Gaussians, and the divergences between those of its first group alone, the only one that is
-    a Gaussian given x, would not be comparable with those of other models.
+    the KL rises to 1. `posterior` is not supported: q(z|x) is a chain of conditional Gaussians, and the divergences
+    between those of its first group alone, the only one that is a Gaussian given x, would not be comparable with those
+    of other models.
     """
 
     def __init__(self, data: DataSpec, preset: str, samples: int = 1, warm_up: int = 0) -> None:

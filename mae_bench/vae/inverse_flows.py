@@ -12,9 +12,8 @@ from mae_bench.adapter import DiagonalGaussian
 from mae_bench.nn.made import MADE
 from mae_bench.nn.masked_cnn import MaskedCNN
 from mae_bench.nn.weight_norm import Conv2d, Linear
+from mae_bench.vae.flows import INITIAL_SCALE
 
-INITIAL_SCALE = 0.1
-"""Standard deviation of each layer's output after data-dependent initialisation, as in the flow priors."""
 OPEN_GATE = 2.0
 """Added to the gate's logit, so that a step begins near the identity (Kingma et al., 2016, after eq. (14))."""
 
@@ -28,8 +27,7 @@ class ConditionalMADE(nn.Module):
         self.from_context = Linear(context, hidden)
 
     def forward(self, z: Tensor, context: Tensor) -> Tensor:
-        hidden = F.relu(self.made.into_hidden(z) + self.from_context(context))
-        result: Tensor = self.made.out_of_hidden(hidden) + self.made.direct(z)
+        result: Tensor = self.made(z, self.from_context(context))
         return result
 
 
@@ -42,9 +40,7 @@ class ConditionalMaskedCNN(nn.Module):
         self.from_context = Conv2d(context, width, 1)
 
     def forward(self, z: Tensor, context: Tensor) -> Tensor:
-        hidden = F.elu(self.cnn.first(z) + self.from_context(context))
-        hidden = F.elu(hidden + self.cnn.second(hidden))
-        result: Tensor = self.cnn.third(hidden) + self.cnn.direct(z)
+        result: Tensor = self.cnn(z, self.from_context(context))
         return result
 
 

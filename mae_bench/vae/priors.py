@@ -62,9 +62,8 @@ class VampPrior(nn.Module):
         components = self.components()
 
         def of_rows(rows: Tensor) -> Tensor:
-            standardised = (rows[:, None] - components.mean) * torch.exp(-0.5 * components.log_variance)
-            log_density = -0.5 * (standardised.square() + components.log_variance + _LOG_TWO_PI).sum(-1)
-            return torch.logsumexp(log_density, 1) - math.log(len(self.pseudo_logits))
+            of_each = components.log_density(rows.expand(len(self.pseudo_logits), -1, -1))  # [K, N]
+            return torch.logsumexp(of_each, 0) - math.log(len(self.pseudo_logits))
 
         return in_parts(of_rows, (z,), activations=components.mean.numel(), most_rows=len(z))
 

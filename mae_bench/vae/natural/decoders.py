@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from mae_bench.nn.pixelcnn_pp import PixelCNNPlusPlus
-from mae_bench.nn.precision import at_least_float32, in_float32
+from mae_bench.nn.precision import head_in_float32
 from mae_bench.nn.resnet import ResidualBlock, halved, open_side
 from mae_bench.nn.weight_norm import Conv2d, ConvTranspose2d
 from mae_bench.vae.natural.encoder import latent_size
@@ -90,10 +90,7 @@ class ResNetMixtureDecoder(nn.Module):
 
     def mixture_maps(self, z: Tensor) -> Tensor:
         """z [N, units] -> the mixture's maps [N, maps, H, W]."""
-        features = self.layers[:-1](z.view(-1, *self.latent_shape))
-        with in_float32(z.device):  # as in the PixelCNN++
-            result: Tensor = self.layers[-1](at_least_float32(features))
-        return result
+        return head_in_float32(self.layers[-1], self.layers[:-1](z.view(-1, *self.latent_shape)))
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z): [N], nats."""
