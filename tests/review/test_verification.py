@@ -93,7 +93,8 @@ def test_published_runs_of_two_seeds_agree_as_if_trained_anew():
     """The worst that training on another machine can do is what another seed does."""
     runs = {}
     for record in Store(PUBLISHED).records():
-        runs.setdefault((record.task.name, model_label(record.model.name, record.model.params)), []).append(record)
+        if record.preset == "small":
+            runs.setdefault((record.task.name, model_label(record.model.name, record.model.params)), []).append(record)
     tasks = {task.name: task for task in TASKS if "small" in task.tolerances}
     pairs = [(task, *pair) for (task, _), own in runs.items() if task in tasks for pair in combinations(own, 2)]
     assert {task for task, *_ in pairs} == set(tasks)
