@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mae_bench import DataSpec, ImportanceTerms
 from mae_bench.nn.conv_lstm import ConvLSTMCell
+from mae_bench.nn.precision import head_in_float32
 from mae_bench.nn.resnet import halved, open_side
 from mae_bench.nn.weight_norm import Conv2d, ConvTranspose2d
 from mae_bench.vae import (
@@ -34,7 +35,7 @@ class DrawSize:
 
 SIZES = {
     "paper": DrawSize(steps=32, width=320, latent_maps=12, kernel=5),
-    "medium": DrawSize(steps=8, width=48, latent_maps=8, kernel=5),
+    "medium": DrawSize(steps=5, width=24, latent_maps=8, kernel=3),
     "small": DrawSize(steps=3, width=12, latent_maps=4, kernel=3),
     "smoke": DrawSize(steps=2, width=6, latent_maps=2, kernel=3),
 }
@@ -97,11 +98,7 @@ class ConvDRAW(HierarchicalVAE):
         """seen: what the encoder makes of the images; without, z is drawn from the prior."""
         state = torch.zeros(rows, self.width, *self.side, device=self.see.bias.device)
         encoder, decoder = (state, state), (state, state)
-        canvas, log_prior, log_posterior = (
-            torch.zeros((), device=state.device),
-            state.new_zeros(rows),
-            state.new_zeros(rows),
-        )
+        canvas, log_prior, log_posterior = state.new_zeros(()), state.new_zeros(rows), state.new_zeros(rows)
         drawn = []
         for step in range(self.steps):
             # The first step's prior is N(0, I): there is nothing to make it from.
@@ -115,6 +112,6 @@ class ConvDRAW(HierarchicalVAE):
             log_prior = log_prior + log_density_of(prior, z)
             log_posterior = log_posterior + log_density_of(posterior, z)
             decoder = self.decoder(z.view(rows, self.latent_maps, *self.side), decoder)
-            canvas = canvas + self.write(decoder[0])
+            canvas = canvas + head_in_float32(self.write, decoder[0])
             drawn.append(z)
         return Pass(log_prior, log_posterior, canvas, torch.cat(drawn, dim=1))

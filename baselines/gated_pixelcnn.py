@@ -4,7 +4,7 @@ from mae_bench import DataSpec
 from mae_bench.nn.causal_networks import GatedPixelCNN
 from mae_bench.vae import AutoregressiveModel, categorical_pixels, size_at
 
-SIZES = {"paper": (126, 15), "medium": (36, 6), "small": (12, 2), "smoke": (6, 1)}
+SIZES = {"paper": (126, 15), "medium": (24, 5), "small": (12, 2), "smoke": (6, 1)}
 """How many maps in each stack, a multiple of three for colours, and how many 3x3 layers."""
 
 

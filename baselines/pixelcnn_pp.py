@@ -4,7 +4,7 @@ from mae_bench import DataSpec
 from mae_bench.nn.pixelcnn_unet import PixelCNNUNet
 from mae_bench.vae import AutoregressiveModel, mixture_pixels, size_at
 
-SIZES = {"paper": (160, 5, 0.5), "medium": (32, 2, 0.0), "small": (6, 1, 0.0), "smoke": (4, 1, 0.0)}
+SIZES = {"paper": (160, 5, 0.5), "medium": (12, 1, 0.0), "small": (6, 1, 0.0), "smoke": (4, 1, 0.0)}
 """How many maps, how many gated blocks of a stream at each resolution, and the probability of dropout."""
 
 

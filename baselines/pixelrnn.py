@@ -4,7 +4,7 @@ from mae_bench import DataSpec
 from mae_bench.nn.row_lstm import PixelRNN
 from mae_bench.vae import AutoregressiveModel, categorical_pixels, size_at
 
-SIZES = {"paper": (128, 12), "medium": (36, 4), "small": (12, 1), "smoke": (6, 1)}
+SIZES = {"paper": (128, 12), "medium": (24, 3), "small": (12, 1), "smoke": (6, 1)}
 """How many maps, a multiple of three for colours, and how many row LSTMs."""
 
 

@@ -4,7 +4,7 @@ from mae_bench import DataSpec
 from mae_bench.nn.pixelsnail import PixelSNAIL
 from mae_bench.vae import AutoregressiveModel, mixture_pixels, size_at
 
-SIZES = {"paper": (256, 6, 4, 0.5), "medium": (32, 2, 2, 0.0), "small": (6, 1, 1, 0.0), "smoke": (4, 1, 1, 0.0)}
+SIZES = {"paper": (256, 6, 4, 0.5), "medium": (16, 1, 2, 0.0), "small": (6, 1, 1, 0.0), "smoke": (4, 1, 1, 0.0)}
 """How many maps, stages with attention, gated blocks in each before it, and the probability of dropout."""
 
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mae_bench import DataSpec, ImportanceTerms
+from mae_bench.nn.precision import head_in_float32
 from mae_bench.nn.resnet import ResidualBlock, halved
 from mae_bench.nn.weight_norm import Conv2d
 from mae_bench.vae import HierarchicalVAE, draw_from, gaussian_of, log_density_of, mixture_pixels, size_at
@@ -23,7 +24,7 @@ class VeryDeepSize:
 
 SIZES = {
     "paper": VeryDeepSize(width=96, latent_maps=16, layers=(2, 4, 8, 12)),
-    "medium": VeryDeepSize(width=48, latent_maps=8, layers=(1, 2, 3, 4)),
+    "medium": VeryDeepSize(width=24, latent_maps=8, layers=(1, 2, 3, 2)),
     "small": VeryDeepSize(width=12, latent_maps=4, layers=(1, 2, 1, 0)),
     "smoke": VeryDeepSize(width=8, latent_maps=2, layers=(1, 1, 1, 0)),
 }
@@ -76,7 +77,8 @@ class VDVAE(HierarchicalVAE):
         self.downward = nn.ModuleList(
             nn.ModuleList(TopDownLayer(size.width, size.latent_maps) for _ in range(count)) for count in size.layers
         )
-        self.last = nn.Sequential(ResidualBlock(size.width), nn.ELU(), Conv2d(size.width, self.pixels.maps, 1))
+        self.finish = nn.Sequential(ResidualBlock(size.width), nn.ELU())
+        self.last = Conv2d(size.width, self.pixels.maps, 1)
 
     def encode(self, x: Tensor) -> Tensor:
         """The posterior means at 1x1 and at a quarter of the side, each layer given those above."""
@@ -119,4 +121,4 @@ class VDVAE(HierarchicalVAE):
                 log_prior, log_posterior = log_prior + of_prior, log_posterior + of_posterior
                 if found is not None:
                     found.append(z)
-        return self.last(state), log_prior, log_posterior
+        return head_in_float32(self.last, self.finish(state)), log_prior, log_posterior

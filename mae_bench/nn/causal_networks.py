@@ -14,6 +14,19 @@ from mae_bench.nn.causal import CausalConv2d, CausalRowConv2d
 from mae_bench.nn.shifted_convolution import ShiftedConv2d, shifted_down
 
 
+class CausalHead(nn.Module):
+    """What ends each network here: ReLU, 1x1, ReLU, 1x1, from [B, width, H, W] to [B, outputs, H, W]."""
+
+    def __init__(self, width: int, outputs: int, channels: int) -> None:
+        super().__init__()
+        self.hidden = CausalConv2d(width, width, 1, channels)
+        self.last = CausalConv2d(width, outputs, 1, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.last(F.relu(self.hidden(F.relu(x))))
+        return result
+
+
 class CausalResidualBlock(nn.Module):
     """ReLU, 1x1 to half the maps, ReLU, 3x3, ReLU, 1x1 back, plus the input (van den Oord et al., 2016a, figure 5)."""
 
@@ -36,12 +49,10 @@ class ResidualPixelCNN(nn.Module):
         super().__init__()
         self.first = CausalConv2d(channels, width, 7, channels, "A")
         self.blocks = nn.Sequential(*(CausalResidualBlock(width, channels) for _ in range(blocks)))
-        self.head = CausalConv2d(width, width, 1, channels)
-        self.last = CausalConv2d(width, outputs, 1, channels)
+        self.head = CausalHead(width, outputs, channels)
 
     def forward(self, images: Tensor) -> Tensor:
-        hidden = self.blocks(self.first(2 * images - 1))
-        result: Tensor = self.last(F.relu(self.head(F.relu(hidden))))
+        result: Tensor = self.head(self.blocks(self.first(2 * images - 1)))
         return result
 
 
@@ -76,15 +87,14 @@ class GatedPixelCNN(nn.Module):
             raise ValueError(f"width must be a multiple of the {channels} channels, and is {width}")
         self.first = GatedLayer(channels, channels, width, 7, channels, first=True)
         self.layers = nn.ModuleList(GatedLayer(width, width, width, 3, channels, first=False) for _ in range(layers))
-        self.head = CausalConv2d(width, width, 1, channels)
-        self.last = CausalConv2d(width, outputs, 1, channels)
+        self.head = CausalHead(width, outputs, channels)
 
     def forward(self, images: Tensor) -> Tensor:
         x = 2 * images - 1
         above, beside = self.first(shifted_down(x), x)
         for layer in cast(Iterable[GatedLayer], self.layers):
             above, beside = layer(above, beside)
-        result: Tensor = self.last(F.relu(self.head(F.relu(beside))))
+        result: Tensor = self.head(beside)
         return result
 
 

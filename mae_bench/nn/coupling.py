@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mae_bench.nn.precision import at_least_float32
 from mae_bench.nn.resnet import ResidualBlock
 from mae_bench.nn.shifted_convolution import ShiftedConv2d
 from mae_bench.nn.weight_norm import Conv2d
@@ -46,7 +47,7 @@ class Coupling(nn.Module):
 
     def _of(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Both zero where the mask is 1."""
-        log_scale, shift = self.network(x * self.mask).chunk(2, dim=1)
+        log_scale, shift = at_least_float32(self.network(x * self.mask)).chunk(2, dim=1)
         changed = 1 - self.mask
         return self.largest_log_scale * torch.tanh(log_scale) * changed, shift * changed
 

@@ -1,10 +1,10 @@
 """The row LSTM of PixelRNN (van den Oord et al., 2016a, section 3.1): a recurrence down the rows of an image."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mae_bench.nn.causal import CausalConv2d, CausalRowConv2d
+from mae_bench.nn.causal_networks import CausalHead
 from mae_bench.nn.conv_lstm import next_memory
 from mae_bench.nn.shifted_convolution import ShiftedConv2d
 
@@ -41,10 +41,8 @@ class PixelRNN(nn.Module):
             raise ValueError(f"width must be a multiple of the {channels} channels, and is {width}")
         self.first = CausalConv2d(channels, width, 7, channels, "A")
         self.layers = nn.Sequential(*(RowLSTM(width, channels) for _ in range(layers)))
-        self.head = CausalConv2d(width, width, 1, channels)
-        self.last = CausalConv2d(width, outputs, 1, channels)
+        self.head = CausalHead(width, outputs, channels)
 
     def forward(self, images: Tensor) -> Tensor:
-        hidden = self.layers(self.first(2 * images - 1))
-        result: Tensor = self.last(F.relu(self.head(F.relu(hidden))))
+        result: Tensor = self.head(self.layers(self.first(2 * images - 1)))
         return result
