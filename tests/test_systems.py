@@ -14,7 +14,7 @@ from mae_bench.vae.objectives import ImportanceWeighted, diversity_loss, smoothn
 
 ON_THE_MLP = ["vae", "iwae", "beta_vae", "infovae"]
 WITHOUT_LATENTS = ["pixelcnn", "gated_pixelcnn", "pixelcnn_pp", "pixelrnn", "pixelsnail", "real_nvp"]
-SYSTEMS = [*ON_THE_MLP, "vampprior", "iaf_vae", "lvae", "conv_draw", "vdvae", *WITHOUT_LATENTS]
+SYSTEMS = [*ON_THE_MLP, "vampprior", "iaf_vae", "lvae", "conv_draw", "vdvae", "sa_vae", "dvae", *WITHOUT_LATENTS]
 
 
 def build(written, shape=(1, 5, 5), preset="smoke"):
@@ -36,8 +36,8 @@ def test_each_keeps_the_contract(name, monkeypatch):
     check_adapter(adapter_class)
 
 
-@pytest.mark.parametrize("name", ["iaf_vae", "conv_draw"])
-def test_latents_of_natural_images_keep_the_contract(name, monkeypatch):
+@pytest.mark.parametrize("name", ["iaf_vae", "conv_draw", "gmm"])
+def test_models_of_natural_images_keep_the_contract(name, monkeypatch):
     adapter_class = load_adapter_class(name)
     monkeypatch.setattr(adapter_class, "likelihoods", frozenset({"discretized_logistic_mixture"}))
     check_adapter(adapter_class)

@@ -1,7 +1,7 @@
 """VAE = encoder x posterior x prior x decoder x objective, each choosable on its own."""
 
 from mae_bench.vae.binary.decoders import bernoulli_log_likelihood
-from mae_bench.vae.binary.mlp import MLP, mlp_networks
+from mae_bench.vae.binary.mlp import MLP, MLPDecoder, mlp_networks
 from mae_bench.vae.hierarchy import (
     HierarchicalVAE,
     draw_from,
@@ -27,6 +27,7 @@ from mae_bench.vae.without_latents import AutoregressiveModel, categorical_pixel
 __all__ = [
     "ELBO",
     "MLP",
+    "MLPDecoder",
     "VAE",
     "AutoregressiveModel",
     "GaussianInContext",

@@ -41,7 +41,7 @@ def test_a_suite_expands_to_models_times_tasks_times_seeds_and_its_tables_rows_e
 
 def test_every_shipped_suite_can_be_planned():
     assert [listing.name for listing in list_suites()] == ["paper-figures", *PAPER]
-    counts = {"paper-table1": 18, "paper-table2": 10, "paper-table3": 11, "paper-table4": 12, "paper-table5": 10}
+    counts = {"paper-table1": 21, "paper-table2": 10, "paper-table3": 12, "paper-table4": 12, "paper-table5": 10}
     counts["paper-figures"] = 16
     for listing in list_suites():
         assert listing.fault is None
@@ -76,7 +76,7 @@ def _tables_cited(citation: str) -> set[str]:
     return set(citation.rpartition("Table")[2].removeprefix("s").replace(" and ", ",").replace(" ", "").split(","))
 
 
-def test_tables_1_and_3_run_every_system_that_there_is_a_model_of():
+def test_tables_1_and_3_run_every_system():
     missing = {
         row.reported
         for name in ("paper-table1", "paper-table3")
@@ -85,7 +85,7 @@ def test_tables_1_and_3_run_every_system_that_there_is_a_model_of():
         if row.model is None
     }
     # "VLAE" is Chen et al.'s own figure; "VLAE with free bits" and "VLAE (re-impl)" are the row of our model.
-    assert missing == {"Discrete VAE", "SA-VAE", "Deep GMMs", "VLAE"}
+    assert missing == {"VLAE"}
 
 
 def test_the_grid_of_table_4_is_whole():
