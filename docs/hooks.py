@@ -51,6 +51,15 @@ SPAN = re.compile(r"`[^`]+`")
 NESTED = re.compile(r"^ {2,3}(?=[-*] |\d+\. )", re.MULTILINE)
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """A link to the repository at the foot of each page, where it is known."""
+    if config.extra["repository"]:
+        config.extra["social"] = [
+            {"icon": "fontawesome/brands/git-alt", "link": config.extra["repository"], "name": "The repository"}
+        ]
+    return config
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages and files that lie outside docs/, and the Python reference."""
     for outside, name in PAGES.items():
@@ -66,8 +75,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """The page with links that lead somewhere on the site, and lists nested as Python-Markdown wants them."""
     present = {file.src_uri for file in files}
-    repository = (config.repo_url or "").rstrip("/")
-    return for_site(markdown, page.file.src_uri, present, repository)
+    return for_site(markdown, page.file.src_uri, present, config.extra["repository"])
 
 
 def for_site(markdown: str, name: str, present: set[str], repository: str) -> str:
