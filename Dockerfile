@@ -20,7 +20,7 @@ RUN case "${DEVICE}" in \
     && mkdir -m 1777 /work /data
 
 # Any user may run it, so that records belong to whoever asked for them: docker run --user "$(id -u)".
-ENV HOME=/tmp MAE_BENCH_DATA=/data
+ENV HOME=/tmp MAE_BENCH_DATA=/data NVIDIA_DRIVER_CAPABILITIES=compute,utility
 WORKDIR /work
 ENTRYPOINT ["mae-bench"]
 CMD ["--help"]
