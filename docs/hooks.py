@@ -34,16 +34,16 @@ COPIES = (
 INSTEAD = {"leaderboard/README.md": "leaderboard/index.html"}
 """Files whose contents the site shows in another form."""
 REFERENCE = {
-    "reference/scripts.md": ("Scripts and notebooks", "mae_bench", "run Results load_results load_data evaluate"),
-    "reference/adapters.md": (
-        "The contract with a model",
+    "reference/scripts.md": (
+        "Scripts and notebooks",
         "mae_bench",
-        "Adapter DataSpec DiagonalGaussian FitContext Images ImportanceTerms Loss NotSupported",
+        "run Results load_results load_data evaluate ENGINE_VERSION __version__",
     ),
+    "reference/adapters.md": ("The contract with a model", "mae_bench", ""),
     "reference/parts.md": ("Parts of models", "mae_bench.vae", ""),
     "reference/testing.md": ("Tests of an adapter", "mae_bench.testing", "check_adapter check_file AdapterFault"),
 }
-"""The pages of the Python reference: title, module, and its names on that page; "" for all that it offers."""
+"""The pages of the Python reference: title, module and its names there; "" for all that are on no other page."""
 FENCED = re.compile(r"^( *```.*?^ *```)$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\[\]]*\])*)\]\((?P<target>[^()\s]+)\)")
 TABLE_ROW = re.compile(r"^\|.*$", re.MULTILINE)
@@ -126,7 +126,9 @@ def home_of(name: str) -> str:
 
 def reference_page(title: str, module: str, names: Sequence[str]) -> str:
     """A page for mkdocstrings: an entry for each name."""
-    entries = "\n\n".join(f"::: {module}.{name}" for name in names or public_names(module))
+    elsewhere = {f"{of}.{name}" for _, of, told in REFERENCE.values() for name in told.split()}
+    shown = names or [name for name in public_names(module) if f"{module}.{name}" not in elsewhere]
+    entries = "\n\n".join(f"::: {module}.{name}" for name in shown)
     return f"# {title}\n\n{entries}\n"
 
 
