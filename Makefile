@@ -13,7 +13,8 @@ INSTALLED := $(ENVIRONMENT)/installed
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run published test test-browser test-faults test-gpu test-notebooks test-mutants golden findings bench scaling throughput lint clean
+.PHONY: help install run published test test-browser test-faults test-gpu test-notebooks test-mutants golden findings \
+	readme docs dist bench scaling throughput lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' Makefile
@@ -70,6 +71,20 @@ golden: install ## write the golden numbers anew, for a change that means to mov
 
 findings: install ## write the table of docs/findings.md anew, after records were published
 	$(ENVIRONMENT)/bin/python -m leaderboard.findings
+
+readme: install ## write the table and the picture of README.md anew, after records were published
+	$(ENVIRONMENT)/bin/python -m leaderboard.readme
+
+docs: install ## build the site of the pages and the leaderboard into build/site, strictly, and test it
+	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[docs]'
+	$(ENVIRONMENT)/bin/python -m mkdocs build --quiet --strict
+	$(ENVIRONMENT)/bin/python -m pytest tests/docs
+
+dist: install ## build the wheel and the source archive into dist/, and check what a package index would show of them
+	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[release]'
+	rm -rf dist
+	$(ENVIRONMENT)/bin/python -m build --no-isolation --outdir dist
+	$(ENVIRONMENT)/bin/python -m twine check --strict dist/*
 
 bench: install ## time the networks of preset paper, a job's overhead and the start, and fail where one got worse
 	$(ENVIRONMENT)/bin/python -m pytest benchmarks --benchmark-columns=min,median,max,rounds --benchmark-sort=name

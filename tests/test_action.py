@@ -28,6 +28,13 @@ WORKFLOWS = {
 MODEL = "vlae"
 
 
+class SiteLoader(yaml.SafeLoader):
+    """Reads mkdocs.yml, whose tags name variables and functions, without them."""
+
+
+SiteLoader.add_multi_constructor("", lambda *_: None)
+
+
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory):
     """A runner's folder, in which the jobs of one test are found finished by the next."""
@@ -160,8 +167,21 @@ def test_no_expression_stands_in_shell_text_and_every_action_is_pinned():
 
 
 def test_workflows_may_read_and_no_more():
-    assert {"tests.yml", "regression.yml"} <= set(WORKFLOWS)
+    """But for the one job that publishes the site, which takes what another has built and runs nothing of ours."""
+    assert {"docs.yml", "tests.yml", "regression.yml"} <= set(WORKFLOWS)
     assert all(flow["permissions"] == {"contents": "read"} for flow in WORKFLOWS.values())
+    publish = WORKFLOWS["docs.yml"]["jobs"]["publish"]
+    assert publish["permissions"] == {"pages": "write", "id-token": "write"}
+    assert not [step for step in publish["steps"] if "run" in step or "checkout" in step["uses"]]
+    jobs = [job for flow in WORKFLOWS.values() for job in flow["jobs"].values()]
+    assert [job for job in jobs if "permissions" in job] == [publish]
+
+
+def test_the_site_is_built_with_the_tests_that_it_holds_together():
+    steps = WORKFLOWS["docs.yml"]["jobs"]["site"]["steps"]
+    assert "make docs" in [step.get("run") for step in steps]
+    (uploaded,) = [step["with"]["path"] for step in steps if "upload-pages-artifact" in step.get("uses", "")]
+    assert uploaded == yaml.load((ROOT / "mkdocs.yml").read_text(), SiteLoader)["site_dir"]
 
 
 def test_our_workflow_guards_what_the_golden_records_hold():

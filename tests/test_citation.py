@@ -42,6 +42,8 @@ def test_it_agrees_with_the_package(citation):
     assert f'license = "{citation["license"]}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
-def test_the_paper_is_the_one_that_the_readme_names(citation):
-    (title,) = re.findall(r"^  title += \{(.*)\},$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+def test_the_paper_is_the_one_that_the_page_about_citing_names(citation):
+    (title,) = re.findall(
+        r"^  title += \{(.*)\},$", (ROOT / "docs" / "citing.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert re.sub(r"[{}]", "", title) in {reference["title"] for reference in citation["references"]}

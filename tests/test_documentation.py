@@ -1,5 +1,6 @@
 """What the Markdown files say is true: commands run, links lead somewhere, the example is the file."""
 
+import argparse
 import ast
 import json
 import os
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +42,7 @@ WALKS = {"submitting.md"}
 """Pages whose blocks are one session: they run in their order, in one folder."""
 SESSIONS = {"python.md"}
 """Pages of docs/ whose Python is one script."""
+EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 RERUN = "tests/golden/records/digits/smoke/resnet_vae"
 """Run again where a command would run all published records again."""
 
@@ -174,6 +177,41 @@ def run_git(arguments: list[str]) -> None:
         assert result.returncode == 0, f"{shlex.join(command)}: {result.stderr}"
 
 
+def extras_in(text: str) -> set[str]:
+    """What stands in brackets behind the package, or behind the dot that stands for it."""
+    return {name for names in re.findall(r"(?:'\.|mae-bench)\[([a-z,]+)\]", text) for name in names.split(",")}
+
+
+def plan_installation(arguments: list[str]) -> None:
+    """What `pip install` would do here but for dependencies; `uv pip install` takes the same arguments."""
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-index", "--no-build-isolation"]
+    result = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"pip install {shlex.join(arguments)}: {result.stderr}"
+    assert "Would install mae-bench" in result.stdout
+    assert extras_in(shlex.join(arguments)) <= EXTRAS
+
+
+def check_set_up(words: list[str]) -> None:
+    """A command by which a reader gets mae-bench; nothing is installed, and no image is built."""
+    match words:
+        case ["python3", "-m", "venv", ".venv"] | ["uv", "venv", "--python", "3.11" | "3.12"]:
+            assert sys.version_info >= (3, 11)
+        case ["source", ".venv/bin/activate"]:
+            assert "-m venv .venv" in run_make(["install"])
+        case ["pip", "install", *arguments] | ["uv", "pip", "install", *arguments]:
+            plan_installation(arguments)
+        case ["docker", "build", *options, "."]:
+            parser = argparse.ArgumentParser(exit_on_error=False)
+            parser.add_argument("--build-arg", action="append")
+            parser.add_argument("--tag")
+            given = {argument.partition("=")[0] for argument in parser.parse_args(options).build_arg}
+            assert given <= set(re.findall(r"^ARG (\w+)=", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+        case ["docker", "run", *options] if "mae-bench" in options:
+            check_command(shlex.join(options[options.index("mae-bench") :]))
+        case _:
+            pytest.fail(f"no check is known for the command: {shlex.join(words)}")
+
+
 def check_command(command: str) -> None:
     """Run one documented command, in the working directory; a kind of command that is not known here fails."""
     match shlex.split(command):
@@ -181,8 +219,6 @@ def check_command(command: str) -> None:
             for line in run_make(arguments).splitlines():
                 if line.partition(" ")[0].endswith("/bin/mae-bench"):
                     check_command(f"mae-bench {line.partition('/bin/mae-bench')[2]} --dry-run")
-        case ["source", ".venv/bin/activate"]:
-            assert "-m venv .venv" in run_make(["install"])
         case ["mae-bench", "run", *arguments]:
             plan_run(arguments)
             if not ELSEWHERE & set(re.findall(r"\w+", command)):
@@ -193,6 +229,8 @@ def check_command(command: str) -> None:
             CHEAPLY.get(verb, run_mae_bench)([verb, *arguments])
         case ["git", *arguments]:
             run_git(arguments)
+        case ["python3" | "source" | "pip" | "uv" | "docker", *_]:
+            check_set_up(shlex.split(command))
         case ["mkdir", "-p", folder]:
             Path(folder).mkdir(parents=True, exist_ok=True)
         case ["cp", source, target]:
@@ -236,6 +274,10 @@ def test_commands_run(block: Block) -> None:
         "mae-bench figures absent",
         "git merge no-such-branch",
         "cp absent.py present.py",
+        "pip install -c absent.txt -e .",
+        "uv pip install -e '.[absent]'",
+        "docker build --build-arg ABSENT=1 .",
+        "docker run mae-bench fly",
     ],
 )
 @pytest.mark.usefixtures("reader_folder")
@@ -292,15 +334,22 @@ def test_options_in_prose_exist() -> None:
     known = set(re.findall(r"--[a-z][a-z-]+", helps)) | {
         "--strict",
         "--store-ratios",
-    }  # of mypy, of benchmarks/conftest.py
+        "--gpus",
+    }  # of mypy, of benchmarks/conftest.py, of docker
     named = {option for page in PAGES for option in re.findall(r"`[^`]*?(--[a-z][a-z-]+)", prose(page))}
     assert named
     assert named <= known
 
 
-def test_readme_holds_the_example() -> None:
+def test_the_quickstart_holds_the_example() -> None:
     example = (ROOT / "docs" / "examples" / "my_vae.py").read_text(encoding="utf-8")
-    assert example.rstrip("\n") in [block.text for block in fenced_blocks(ROOT / "README.md")]
+    assert example.rstrip("\n") in [block.text for block in fenced_blocks(ROOT / "docs" / "quickstart.md")]
+
+
+def test_extras_in_pages_exist() -> None:
+    named = extras_in("".join(page.read_text(encoding="utf-8") for page in PAGES))
+    assert named
+    assert named <= EXTRAS
 
 
 def test_the_example_answers_every_measure(reader_folder: Path) -> None:
@@ -319,12 +368,21 @@ def test_the_page_about_speed_has_the_stored_ratios() -> None:
     assert quoted == [(name, f"{of['ratio']:.2f}", f"{100 * of['spread']:.1f}") for name, of in stored.items()]
 
 
+def anchors(page: Path) -> set[str]:
+    """Those that GitHub gives the headings of a page, of which no two are alike."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    plain = [re.sub(r"\[([^]]*)\]\([^)]*\)|[`*\\]", r"\1", heading) for heading in headings]
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in plain}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_relative_links_exist(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)\s]+)\)", prose(page))
-    missing = [
-        target
-        for target in targets
-        if not re.match(r"https?://|#", target) and not (page.parent / target.partition("#")[0]).exists()
-    ]
+    missing = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"https?://", target):
+            continue
+        path, _, anchor = target.partition("#")
+        led_to = page.parent / path if path else page
+        if not led_to.exists() or (anchor and led_to.suffix == ".md" and anchor not in anchors(led_to)):
+            missing.append(target)
     assert missing == []

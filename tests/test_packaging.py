@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -67,6 +68,33 @@ def test_a_wheel_holds_the_package_with_its_content_and_nothing_beside_it(wheel:
     assert {name for name in names if name.startswith("mae_bench/")} == files
     assert "mae_bench/py.typed" in files
     assert f"mae_bench-{__version__}.dist-info/licenses/LICENSE" in names
+
+
+def copied_by_the_dockerfile() -> set[str]:
+    """What `COPY` takes from the repository, relative to it."""
+    copies = re.findall(r"^COPY (.+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    return {source for copy in copies for source in copy.split()[:-1]}
+
+
+def test_an_image_is_built_from_all_that_the_wheel_is_built_from(wheel: Path, tmp_path: Path) -> None:
+    for name in copied_by_the_dockerfile():
+        source, target = ROOT / name, tmp_path / "source" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path)]
+    subprocess.run([*command, str(tmp_path / "source")], check=True, capture_output=True)
+    (built,) = tmp_path.glob("*.whl")
+    assert set(zipfile.ZipFile(built).namelist()) == set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_what_an_image_is_built_from_is_not_kept_from_docker() -> None:
+    """The first line of .dockerignore leaves out everything, and each line with ! takes something back."""
+    first, *rest = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert first == "*"
+    assert {line.removeprefix("!") for line in rest if line.startswith("!")} == copied_by_the_dockerfile()
 
 
 def test_an_installed_wheel_finds_its_own_tasks_and_baselines(installed: Path, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def print_metrics(kinds: Sequence[MetricKind], stream: TextIO) -> None:
     table = _table("metric", "on boards", "unit", "better", "meaning")
     for kind in kinds:
         _add_row(table, kind.name, kind.title, kind.unit, kind.direction, MEANINGS[kind.name])
-    _print(table, "N: a number of clusters or of labelled images, or all. docs/protocol.md has the equations.", stream)
+    _print(table, "N: a number of clusters or of labelled images, or all. Equations: docs/protocol.md.", stream)
 
 
 def _runs(suite: "Suite") -> tuple[str, str]:

@@ -192,7 +192,7 @@ def test_the_mae_objective_is_equation_7(diversity, form):
     ("units", "eta", "rises"), [(1, 2.3, True), (1, 2.5, False), (32, 1.2, True), (32, 1.3, False)]
 )
 def test_next_to_collapse_the_objective_of_mae_rises_up_to_a_threshold_of_eta(units, eta, rises):
-    """q(z|x) = N(m, 1) beside the prior N(0, 1), with Var(m) = v small and gamma = 0.5: docs/protocol.md, Objectives.
+    """q(z|x) = N(m, 1) beside the prior N(0, 1), with Var(m) = v small and gamma = 0.5: docs/training.md, Objectives.
 
     The KL costs v/2 a unit, eq. (8) gives back eta v/2, and the divergences of pairs, v times a chi-squared variable of
     as many degrees as units, have the standard deviation sqrt(2 units) v.
