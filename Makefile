@@ -40,7 +40,7 @@ run: install ## train MODELS on TASKS at PRESET with SEEDS, print the leaderboar
 	@echo "  $(ENVIRONMENT)/bin/mae-bench new-model my_vae                             # your own VAE, beside these"
 	@echo "  $(ENVIRONMENT)/bin/mae-bench --help"
 
-published: install ## run what the published boards lack at preset medium, beside other work; days on two cores, resumes
+published: install ## run what the published boards lack, beside other work; days on two cores, resumes
 	nice -n 19 $(ENVIRONMENT)/bin/python -m leaderboard.published
 
 test: install ## run the test suite, a process for each core

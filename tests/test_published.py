@@ -6,15 +6,15 @@ import pytest
 
 from leaderboard import published
 from mae_bench.foundation.content import content_folder
-from mae_bench.planning.registry import resolve_models
+from mae_bench.planning.registry import load_adapter_class, resolve_models
 from mae_bench.planning.task import load_task
 from mae_bench.records.store import Store
 
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "PRESET", "smoke")
-    monkeypatch.setattr(published, "PARTS", (("pca", "digits", (0,)), ("pca,vlae", "digits", (0,))))
+    parts = [published.Part("smoke", models, "digits", (0,)) for models in ("pca", "pca,vlae")]
+    monkeypatch.setattr(published, "PARTS", parts)
 
 
 def test_what_is_lacking_is_published_with_its_rerun_and_then_lacks_no_more(tiny: None, tmp_path: Path) -> None:
@@ -47,7 +47,9 @@ def test_a_record_that_its_rerun_does_not_confirm_stays_away(
     assert not (tmp_path / "board").exists()
 
 
-def test_every_part_names_models_and_a_task_with_the_preset() -> None:
-    for models, task, seeds in published.PARTS:
-        assert resolve_models(models) and seeds
-        assert published.PRESET in load_task(content_folder("tasks") / f"{task}.toml").presets
+def test_every_part_names_models_that_answer_for_the_task_and_one_of_its_presets() -> None:
+    for part in published.PARTS:
+        task = load_task(content_folder("tasks") / f"{part.task}.toml")
+        assert part.seeds and part.preset in task.presets
+        for model in resolve_models(part.models):
+            assert task.data.likelihood in load_adapter_class(model.code).likelihoods
