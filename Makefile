@@ -69,7 +69,7 @@ test-mutants: install ## change the package in one place after another; a test m
 golden: install ## write the golden numbers anew, for a change that means to move them
 	$(ENVIRONMENT)/bin/python -m tests.golden.write
 
-findings: install ## write the table of docs/findings.md anew, after records were published
+findings: install ## write the tables of docs/findings.md and docs/models.md anew, after records were published
 	$(ENVIRONMENT)/bin/python -m leaderboard.findings
 
 readme: install ## write the table and the picture of README.md anew, after records were published

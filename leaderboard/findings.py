@@ -1,10 +1,12 @@
-"""Which findings of the paper the published records at preset small show, each with its test.
+"""Which findings of the paper and which orders of other models the published records at preset small show.
 
-`make findings` writes the table of docs/findings.md anew, after records were published.
+`make findings` writes the tables of docs/findings.md and docs/models.md anew, after records were published.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 from pathlib import Path
 
 from mae_bench.boards.aggregate import Board, Cell, boards
@@ -14,9 +16,8 @@ from mae_bench.planning.registry import resolve_models, resolve_tasks
 from mae_bench.records.store import Store
 from mae_bench.report.layout import format_mean, format_value
 
-PAGE = Path(__file__).parents[1] / "docs" / "findings.md"
+DOCS = Path(__file__).parents[1] / "docs"
 PUBLISHED = Path(__file__).parent / "results"
-BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,32 @@ FINDINGS = [
 ]
 
 
+@dataclass(frozen=True)
+class Order:
+    """Of two models, as written for `run`, which has the lower NLL on digits according to `source`."""
+
+    lower: str
+    higher: str
+    source: str
+
+
+ORDERS = [
+    Order("iwae", "vae", "Burda et al. (2016)"),
+    Order("vampprior", "vae", "Tomczak & Welling (2018)"),
+    Order("lvae", "vae", "Sønderby et al. (2016)"),
+    Order("sa_vae", "vae", "Kim et al. (2018)"),
+    Order("iaf_vae", "iaf_vae[steps=0]", "Kingma et al. (2016)"),
+    Order("gated_pixelcnn", "pixelcnn", "van den Oord et al. (2016b)"),
+    Order("pixelcnn_pp", "pixelcnn", "Salimans et al. (2017)"),
+    Order("pixelrnn", "pixelcnn", "van den Oord et al. (2016a)"),
+    Order("pixelcnn", "real_nvp", "Dinh et al. (2017)"),
+    Order("pixelsnail", "pixelcnn", "Chen et al. (2018)"),
+    Order("vlae", "pixelcnn", "latents beside a PixelCNN decoder"),
+    Order("mae", "pixelcnn", "latents beside a PixelCNN decoder"),
+    Order("iaf_vae[objective=mae]", "iaf_vae", "MAE's term on another network; nobody's yet"),
+]
+
+
 @cache
 def published_board(task_name: str) -> Board:
     """The board of the task's present version at preset small."""
@@ -128,28 +155,74 @@ def in_the_paper(finding: Finding) -> tuple[float, float]:
     return values[0], values[1]
 
 
-def table() -> str:
+def table_of_findings() -> str:
     """In Markdown. Holm's family is all the findings of the table."""
     pairs = [
         (measured(finding.lower, finding.metric), measured(finding.higher, finding.metric)) for finding in FINDINGS
     ]
-    p_values = [welch((low.mean, low.std, low.n), (high.mean, high.std, high.n)) for low, high in pairs]
     lines = ["| finding | in the paper | here | p | |", "|---|---|---|--:|---|"]
-    for finding, (low, high), p_value, apart in zip(FINDINGS, pairs, p_values, holm(p_values), strict=True):
-        metric = finding.metric
-        paper = [format_value(metric, value) for value in in_the_paper(finding)]
-        here = [format_mean(metric, cell.mean, cell.std) for cell in (low, high)]
-        assert low.mean is not None
-        assert high.mean is not None
-        same_order = low.mean < high.mean
-        verdict = ("**holds**" if same_order else "**reversed**") if apart else ("so" if same_order else "not so")
-        lines.append(
-            f"| {metric_kind(metric).title}: {finding.lower.name} below {finding.higher.name} "
-            f"| {paper[0]} < {paper[1]} | {here[0]}, {here[1]} | {p_value:.2g} | {verdict} |"
-        )
+    for finding, tested in zip(FINDINGS, _tested([finding.metric for finding in FINDINGS], pairs), strict=True):
+        paper = [format_value(finding.metric, value) for value in in_the_paper(finding)]
+        title = metric_kind(finding.metric).title
+        order = f"{title}: {finding.lower.name} below {finding.higher.name}"
+        lines.append(f"| {order} | {paper[0]} < {paper[1]} | {tested}")
     return "\n".join(lines) + "\n"
 
 
+def table_of_orders() -> str:
+    """In Markdown. Holm's family is all the orders of the table."""
+    pairs = []
+    for order in ORDERS:
+        lower, higher = (System(model, model, "", "digits") for model in (order.lower, order.higher))
+        pairs.append((measured(lower, "nll"), measured(higher, "nll")))
+    lines = ["| NLL | according to | here | p | |", "|---|---|---|--:|---|"]
+    for order, tested in zip(ORDERS, _tested(["nll"] * len(pairs), pairs), strict=True):
+        lines.append(f"| `{order.lower}` below `{order.higher}` | {order.source} | {tested}")
+    return "\n".join(lines) + "\n"
+
+
+def _tested(metrics: Sequence[str], pairs: Sequence[tuple[Cell, Cell]]) -> Iterator[str]:
+    """The last three columns of each pair's line: both values, p and the verdict."""
+    p_values = [welch((low.mean, low.std, low.n), (high.mean, high.std, high.n)) for low, high in pairs]
+    for metric, (low, high), p_value, apart in zip(metrics, pairs, p_values, holm(p_values), strict=True):
+        assert low.mean is not None
+        assert high.mean is not None
+        here = [format_mean(metric, cell.mean, cell.std) for cell in (low, high)]
+        same_order = low.mean < high.mean
+        verdict = ("**holds**" if same_order else "**reversed**") if apart else ("so" if same_order else "not so")
+        yield f"{here[0]}, {here[1]} | {p_value:.2g} | {verdict} |"
+
+
+def table_of_models() -> str:
+    """In Markdown: every model on digits, the best likelihood first."""
+    board = published_board("digits")
+    rows = sorted(board.rows, key=lambda row: row.cells["nll"].mean or inf)
+    lines = ["| model | seeds | NLL | KL | KNN 100 |", "|---|--:|--:|--:|--:|"]
+    for row in rows:
+        values = [_shown(row.cells.get(metric), metric) for metric in ("nll", "kl", "knn_100")]
+        lines.append(f"| `{row.label}` | {row.cells['nll'].n} | {' | '.join(values)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(cell: Cell | None, metric: str) -> str:
+    return "–" if cell is None or cell.mean is None else format_mean(metric, cell.mean, cell.std)
+
+
+TABLES = {
+    "table": (DOCS / "findings.md", table_of_findings),
+    "orders": (DOCS / "findings.md", table_of_orders),
+    "models": (DOCS / "models.md", table_of_models),
+}
+"""By the name in the comments between which it stands: the page and what makes it."""
+
+
+def marks(name: str) -> tuple[str, str]:
+    """The comments before and after a table."""
+    return f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+
+
 if __name__ == "__main__":
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(before + BEGIN + table() + END + rest.partition(END)[2], encoding="utf-8")
+    for name, (page, table) in TABLES.items():
+        begin, end = marks(name)
+        before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+        page.write_text(before + begin + table() + end + rest.partition(end)[2], encoding="utf-8")

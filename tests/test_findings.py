@@ -2,7 +2,7 @@
 
 import pytest
 
-from leaderboard.findings import BEGIN, END, FINDINGS, PAGE, Finding, in_the_paper, table
+from leaderboard.findings import FINDINGS, TABLES, Finding, in_the_paper, marks
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,9 @@ def test_the_paper_has_the_order_that_a_finding_says(finding: Finding) -> None:
     assert lower < higher
 
 
-def test_the_page_shows_what_the_published_records_give() -> None:
-    _, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    assert rest.partition(END)[0] == table(), "write the table anew: make findings"
+@pytest.mark.parametrize("name", TABLES)
+def test_the_page_shows_what_the_published_records_give(name: str) -> None:
+    begin, end = marks(name)
+    page, table = TABLES[name]
+    _, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    assert rest.partition(end)[0] == table(), "write the tables anew: make findings"
