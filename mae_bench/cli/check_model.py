@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option(
     "--shape",
     metavar="C,H,W",
-    help="Channels, height and width of the images: 1,28,28.  [default: 8x8 or the first larger size that MODEL can do]",
+    help="Channels, height and width of the images: 1,28,28.  [default: of 8x8 or more, the first that MODEL can do]",
 )
 @click.pass_context
 def check_model(context: click.Context, models: str, preset: str, task: str | None, shape: str | None) -> None:

@@ -17,7 +17,7 @@ from mae_bench.foundation.errors import MaeBenchError, describe
 from mae_bench.foundation.seeding import numpy_generator
 from mae_bench.job.isolation import isolated
 from mae_bench.job.likelihoods import LIKELIHOODS, declared_likelihoods, takes_note, unanswered_likelihood
-from mae_bench.job.training import TrainingContext
+from mae_bench.job.training_context import TrainingContext
 from mae_bench.metrics.answers import seeded
 from mae_bench.planning.adapter_code import source_file
 from mae_bench.planning.parameters import resolve_parameters

@@ -64,8 +64,8 @@ class Strided(Gaussian):
         if height % 8 or width % 8:
             raise ValueError(f"sides of {height}x{width} are no multiples of 8")
         self.encoder = nn.Sequential(
-            nn.Conv2d(channels, 4, 3, 2), nn.ELU(), nn.Conv2d(4, 4, 3, 2), nn.ELU(), nn.Conv2d(4, 4, 3, 2), nn.Flatten(),
-            nn.LazyLinear(4),
+            nn.Conv2d(channels, 4, 3, 2), nn.ELU(), nn.Conv2d(4, 4, 3, 2), nn.ELU(), nn.Conv2d(4, 4, 3, 2),
+            nn.Flatten(), nn.LazyLinear(4),
         )  # fmt: skip
         self.encoder(torch.zeros(1, *data.shape))
         self.decoder = nn.Sequential(
