@@ -6,6 +6,7 @@ that was killed at any moment and started again ends, on a CPU, in the same bits
 
 import math
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -128,7 +129,7 @@ class TrainingLoop:
         try:
             return self.loss(x)
         except NotSupported as reason:
-            raise TrainingError(f"training cannot begin: {reason}; write it, or a fit of the model's own.") from reason
+            raise TrainingError(f"{reason}; write it, or a fit of the model's own.") from reason
 
     def _read_losses(self) -> None:
         """Bring the losses since the last reading to the host, add them to the epoch's sums, stop at a bad one."""
@@ -200,39 +201,28 @@ class TrainingLoop:
                 self.validated_by_loss = True
         return self.validation_loss()
 
-    @torch.no_grad()
-    def validation_loss(self) -> float:
-        """The Polyak average's mean `loss`, with the same noise at every call."""
-        model = self.average.adapter.eval()
-        total = 0.0
-        with seeded(derive_seed(self.context.seed, "validation"), self.context.device):
-            everything = torch.arange(len(self.validation), device=self.context.device)
-            for indices in everything.split(self.settings.batch_size):
-                value = float(model.loss(self.validation.batch(indices)).total) * len(indices)
-                if not math.isfinite(value):
-                    raise TrainingError(
-                        f"training stopped after step {self.state.step}: the validation loss is not finite at {value}; "
-                        "lower the learning rate or correct the model."
-                    )
-                total += value
-        return total / len(self.validation)
-
-    @torch.no_grad()
     def validation_negative_elbo(self) -> float:
         """The Polyak average's, nats an image: one posterior sample each, with the same noise at every call."""
+        return self._validation_mean(_summed_negative_elbo)
+
+    def validation_loss(self) -> float:
+        """The Polyak average's mean `loss`, with the same noise at every call."""
+        return self._validation_mean(_summed_loss)
+
+    @torch.no_grad()
+    def _validation_mean(self, sum_over: Callable[[Adapter, Tensor], float]) -> float:
         model = self.average.adapter.eval()
         total = 0.0
         with seeded(derive_seed(self.context.seed, "validation"), self.context.device):
             everything = torch.arange(len(self.validation), device=self.context.device)
             for indices in everything.split(self.settings.batch_size):
-                terms = model.importance_terms(self.validation.batch(indices), 1)
-                value = float(terms.log_weights.double().sum())
-                if not math.isfinite(value):
+                try:
+                    total += sum_over(model, self.validation.batch(indices))
+                except FloatingPointError as reason:
                     raise TrainingError(
-                        f"training stopped after step {self.state.step}: the validation ELBO is not finite at {value}, "
-                        f"because of {first_not_finite(terms)}; lower the learning rate or correct the model."
-                    )
-                total -= value
+                        f"training stopped after step {self.state.step}: the validation {reason}; lower the learning "
+                        "rate or correct the model."
+                    ) from reason
         return total / len(self.validation)
 
     def _reason_to_end(self) -> str | None:
@@ -317,3 +307,20 @@ class TrainingLoop:
             what = "loss" if self.validated_by_loss else "-ELBO"
             parts.append(f"best validation {what} {state.best_validation:.2f}")
         return ", ".join(parts)
+
+
+def _summed_negative_elbo(model: Adapter, x: Tensor) -> float:
+    """Over the images x, nats; FloatingPointError names the term because of which it is not finite."""
+    terms = model.importance_terms(x, 1)
+    value = float(terms.log_weights.double().sum())
+    if not math.isfinite(value):
+        raise FloatingPointError(f"ELBO is not finite at {value}, because of {first_not_finite(terms)}")
+    return -value
+
+
+def _summed_loss(model: Adapter, x: Tensor) -> float:
+    """Over the images x; FloatingPointError if it is not finite."""
+    value = float(model.loss(x).total) * len(x)
+    if not math.isfinite(value):
+        raise FloatingPointError(f"loss is not finite at {value}")
+    return value

@@ -52,7 +52,9 @@ class JobProgress(BaseModel):
         stop earlier.
         """
         steps = self.done - self.stage_from
-        if steps <= 0 or self.total == 0:
+        if self.total == 0:
+            return None
+        if steps <= 0:
             return None
         seconds = (self.updated - self.stage_started) / steps * (self.total - self.done)
         return seconds if isfinite(seconds) else None

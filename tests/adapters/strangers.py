@@ -183,3 +183,58 @@ class Configured(Gaussian):
         width = json.loads((Path(__file__).parent / config).read_text())["width"]
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(data.dimensions, width), nn.ELU(), nn.Linear(width, 4))
         self.decoder = nn.Sequential(nn.Linear(2, width), nn.ELU(), nn.Linear(width, data.dimensions))
+
+
+class OwnTrainer(Gaussian):
+    """Trains itself by SGD on batches of the context, keeps the best weights, and can be resumed.
+
+    die_after: the epoch after which it fails, once.
+    """
+
+    def __init__(self, data, preset, epochs: int = 3, die_after: int = 0):
+        super().__init__(data, preset)
+        self.epochs, self.die_after = epochs, die_after
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(data.dimensions, 4))
+        self.decoder = nn.Linear(2, data.dimensions)
+
+    def fit(self, train, validation, context):
+        file = context.checkpoint_directory / "sgd.pt"
+        done = 0
+        if file.exists():
+            saved = torch.load(file, map_location=context.device)
+            done = saved.pop("epoch")
+            torch.set_rng_state(saved.pop("random").cpu())
+            self.load_state_dict(saved)
+        optimiser = torch.optim.SGD(self.parameters(), lr=0.01)
+        batches = context.loader(train, 100, epoch=done)
+        for epoch in range(done + 1, self.epochs + 1):
+            total = 0.0
+            for x in batches:
+                loss = self.loss(x).total
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                total += loss.item() / len(batches)
+            with torch.no_grad():
+                losses = [float(self.loss(x).total) for x in context.loader(validation, shuffle=False)]
+            context.report(epoch=epoch, train=total, validation=sum(losses) / len(losses), epochs=self.epochs)
+            torch.save({**self.state_dict(), "epoch": epoch, "random": torch.get_rng_state()}, file)
+            if epoch == self.die_after and not (file.parent / "died").exists():
+                (file.parent / "died").touch()
+                raise RuntimeError("killed")
+
+
+class TwoStages(Gaussian):
+    """The default loop twice: for the whole model, then for its decoder alone."""
+
+    def __init__(self, data, preset):
+        super().__init__(data, preset)
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(data.dimensions, 4))
+        self.decoder = nn.Linear(2, data.dimensions)
+
+    def fit(self, train, validation, context):
+        context.train(self, train, validation, max_epochs=2)
+        noise = torch.rand(1) * 0.01  # drawn between the two
+        with torch.no_grad():
+            self.decoder.bias += noise
+        context.train(self, train, validation, max_epochs=3, learning_rate=1e-4)
