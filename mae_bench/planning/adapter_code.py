@@ -4,8 +4,9 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,7 @@ from mae_bench.foundation.paths import visible
 from mae_bench.foundation.process import kept_apart
 from mae_bench.foundation.source import absolute, hash_of_text, read_source
 from mae_bench.planning.live import MODULE, find_live, live_hash, register
-from mae_bench.planning.own_files import find_module, hash_of_files, place_of_file, place_of_module
+from mae_bench.planning.own_files import Place, find_module, hash_of_files, place_of_file, place_of_module
 from mae_bench.planning.surroundings import Surroundings, surroundings_of_file
 
 if TYPE_CHECKING:
@@ -113,8 +114,12 @@ def code_hash(adapter_class: "type[Adapter]") -> str:
 
 def code_hash_of_file(path: Path) -> str:
     """The `code_hash` of the classes in the file at `path`, which is not imported; UsageError if it cannot be read."""
+    return _hash_of(path, partial(place_of_file, path))
+
+
+def _hash_of(path: Path, place: Callable[[], Place]) -> str:
     try:
-        return hash_of_files(path, place_of_file(path))
+        return hash_of_files(path, place())
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
 
@@ -130,7 +135,7 @@ def find_code(places: Sequence[Path | str], wanted: str) -> str | None:
         file = FILE.fullmatch(str(place))
         if file is None and not Path(place).exists():
             module, path = find_module(str(place))
-            if hash_of_files(path, place_of_module(module, path)) == wanted:
+            if _hash_of(path, partial(place_of_module, module, path)) == wanted:
                 return str(place)
         elif file is None:
             for found in visible(Path(place), "**/*.py"):
@@ -166,13 +171,13 @@ def _load_file(path: Path, expected_hash: str | None) -> ModuleType:
     if expected_hash and (loaded := sys.modules.get(_module_name(path, expected_hash))):
         return loaded
     text = _text_of(path)
-    place = place_of_file(path)
-    name = _module_name(path, hash_of_files(path, place))
+    name = _module_name(path, code_hash_of_file(path))
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None  # the suffix is .py
     module = importlib.util.module_from_spec(spec)
+    place = place_of_file(path)
     if place.package:  # what its relative imports begin at
         module.__package__, module.__spec__ = ".".join(place.package), None
     sys.modules[name] = module  # dataclasses and pickle look a class's module up there

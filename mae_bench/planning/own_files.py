@@ -39,7 +39,7 @@ def place_of_file(path: Path) -> Place:
     levels = max((node.level for node in nodes if isinstance(node, ast.ImportFrom)), default=0)
     names: list[str] = []
     folder = path.parent
-    while levels > len(names) or (levels and (folder / "__init__.py").is_file()):
+    while folder.name and (levels > len(names) or (levels and (folder / "__init__.py").is_file())):
         names.insert(0, folder.name)
         folder = folder.parent
     if names:

@@ -144,3 +144,10 @@ def test_code_is_found_by_its_hash_in_files_folders_and_modules(package: Path) -
     assert find_code(["own_package:Mine"], wanted) == "own_package:Mine"
     assert find_code([EXAMPLE, "own_package:Mine"], "0" * 64) is None
     assert not [name for name in sys.modules if name.startswith("own_package")]
+
+
+def test_a_neighbour_that_cannot_be_read_is_a_usage_error(tmp_path: Path) -> None:
+    path = write(tmp_path, mine=MODEL.format(imports="import other", width="1")) / "mine.py"
+    (tmp_path / "other.py").write_bytes(b"# coding: no-such-encoding\n")
+    with pytest.raises(UsageError, match=r"model file mine.py cannot be read"):
+        load_class(str(path))

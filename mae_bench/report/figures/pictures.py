@@ -49,7 +49,7 @@ def draw_reconstructions(models: TrainedModels) -> Drawing:
     figure.suptitle(wrapped(title, WIDTH))
     axes = figure.subplots()
     _show(axes, sheet)
-    headings = ["original", *(answer.model.row.name.upper() for answer in answers)]
+    headings = ["original", *(_heading(answer.model.row.name) for answer in answers)]
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     slanted: dict[str, Any] = {"rotation": 45, "ha": "left"} if len(answers) > MOST_IN_TITLE else {}
@@ -122,6 +122,11 @@ def _representative(named: Sequence[Trained]) -> Trained:
     except UsageError:  # a model of one's own, which no name here stands for
         return best
     return next((model for model in named if model.row.params == dict(default.params)), best)
+
+
+def _heading(name: str) -> str:
+    """A built-in model's name as the paper writes such names; that of a class as it is."""
+    return name.upper() if name.islower() else name
 
 
 def _listed(titles: Sequence[str]) -> str:

@@ -111,7 +111,7 @@ def test_a_model_of_ones_own_is_drawn_alone_and_the_best_of_its_parameters(add, 
     add(f"{strangers.__file__}:WithoutDensity[units=2]", metrics={"nll": 20.0})
     add(f"{strangers.__file__}:WithoutDensity[units=3]", metrics={"nll": 10.0})
     drawing = draw_reconstructions(trained_models(model_files=[strangers.__file__]))
-    assert [name for name, _ in headings(drawing.figure)] == ["original", "WITHOUTDENSITY"] * 4
+    assert [name for name, _ in headings(drawing.figure)] == ["original", "WithoutDensity"] * 4
     (record,) = drawing.records
     assert record.model.params == {"units": 3}
 
