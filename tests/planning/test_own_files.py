@@ -151,3 +151,13 @@ def test_a_neighbour_that_cannot_be_read_is_a_usage_error(tmp_path: Path) -> Non
     (tmp_path / "other.py").write_bytes(b"# coding: no-such-encoding\n")
     with pytest.raises(UsageError, match=r"model file mine.py cannot be read"):
         load_class(str(path))
+
+
+def test_a_package_ends_where_no_init_file_is(tmp_path: Path) -> None:
+    """A file with relative imports belongs to all packages that it lies in, so their names are its own."""
+    write(tmp_path, outer__init="", outer__inner__init="", outer__sizes="WIDTH = 7\n", outer__inner__none="")
+    imports = "from . import none\nfrom outer import sizes"
+    write(tmp_path, outer__inner__mine=MODEL.format(imports=imports, width="sizes.WIDTH"))
+    path = tmp_path / "outer" / "inner" / "mine.py"
+    assert set(own_files(path, place_of_file(path))) == {"mine.py", "none.py", "../sizes.py"}
+    assert load_class(str(path)).width == 7  # type: ignore[attr-defined]
