@@ -13,7 +13,7 @@ from mae_bench import __version__
 from mae_bench.foundation.atomic import write_atomically
 from mae_bench.foundation.errors import UsageError
 from mae_bench.planning.adapter_code import FILE
-from mae_bench.planning.own_files import own_files, place_of_file
+from mae_bench.planning.own_files import place_of_file, run_with
 from mae_bench.planning.plan import Job, ModelReference
 from mae_bench.planning.registry import check_code
 from mae_bench.planning.task import Task
@@ -74,11 +74,11 @@ def restore(specification: dict[str, Any], working_directory: Path) -> Job:
 
 
 def _files(path: Path) -> dict[str, Any]:
-    """The content of the file at `path` and of those of its own that it imports, by their paths from one folder."""
-    place = place_of_file(path)
-    files = {file.relative_to(place.root).as_posix(): file for file in own_files(path, place).values()}
+    """The content of the file at `path` and of those that are run with it, by their paths from one folder."""
+    root = place_of_file(path).root
+    files = {file.relative_to(root).as_posix(): file for file in run_with(path)}
     contents = {name: b64encode(file.read_bytes()).decode() for name, file in files.items()}
-    return {"file": path.relative_to(place.root).as_posix(), "files": contents}
+    return {"file": path.relative_to(root).as_posix(), "files": contents}
 
 
 def _holds(path: Path, content: bytes) -> bool:

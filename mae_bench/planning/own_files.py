@@ -73,6 +73,26 @@ def own_files(path: Path, place: Place) -> dict[str, Path]:
     return {os.path.relpath(file, path.parent): file for file in found}
 
 
+def run_with(path: Path) -> set[Path]:
+    """The files that Python runs to import the one at `path`: its own, and the `__init__.py` of the packages above them
+    with what these import. OSError or ValueError if one cannot be read.
+    """
+    place = place_of_file(path)
+    found: set[Path] = set()
+    waiting = [(path, place)]
+    while waiting:
+        for file in own_files(*waiting.pop()).values():
+            if file in found:
+                continue
+            found.add(file)
+            folders = file.relative_to(place.root).parents if place.package else ()
+            for init in (place.root / folder / "__init__.py" for folder in folders if folder.name):
+                if init.is_file() and init not in found:
+                    package = init.parent.relative_to(place.root).parts
+                    waiting.append((init, Place(place.root, package, place.top)))
+    return found
+
+
 def hash_of_files(path: Path, place: Place) -> str:
     """SHA-256 of the text of the file at `path` or, if it imports others of its own, of all of them.
 

@@ -105,6 +105,7 @@ def test_all_files_of_a_package_reach_a_machine_that_has_them_not(folder, digits
     assert there.key == job.key
     path = Path(there.model.code.rpartition(":")[0])
     assert sorted(file.relative_to(path.parent).as_posix() for file in path.parent.rglob("*.py")) == [
+        "__init__.py",
         "model.py",
         "parts/share.py",
         "sizes.py",
