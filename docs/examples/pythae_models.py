@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy
 from mae_bench import Adapter, DataSpec, DiagonalGaussian, ImportanceTerms, Loss, NotSupported
 from mae_bench.nn.precision import in_float32
 
-GAUSSIAN = ("VAE", "BetaVAE", "DisentangledBetaVAE", "INFOVAE_MMD", "IWAE", "CIWAE", "MIWAE", "PIWAE", "VAMP")
+GAUSSIAN = ("VAE", "BetaVAE", "DisentangledBetaVAE", "INFOVAE_MMD", "IWAE", "CIWAE", "MIWAE", "VAMP")
 """Those with a Gaussian q(z|x)."""
 FLOWS = ("VAE_IAF", "VAE_LinNF")
 """Those whose q(z|x) is a Gaussian through a flow."""
@@ -26,7 +26,7 @@ ELBO = ("VAE", "BetaVAE", "VAMP", *FLOWS)
 
 
 class Pythae(Adapter):
-    """model: a name of GAUSSIAN, FLOWS or OTHERS. options: fields of its configuration in Pythae, by name."""
+    """Those that one optimiser trains by one loss, so neither GANs nor PIWAE. model: a name of GAUSSIAN, FLOWS or OTHERS. options: fields of its configuration in Pythae, by name."""
 
     def __init__(
         self,
@@ -52,9 +52,8 @@ class Pythae(Adapter):
         with in_float32(x.device), torch.set_grad_enabled(torch.is_grad_enabled() or self.model == "HVAE"):
             answer = self.net({"data": x})  # HVAE moves z along gradients, also where none are asked for
         names = {"recon_loss": "reconstruction_error", "reg_loss": "kl"} if self.model in ELBO else {}
-        terms = {
-            names.get(name, name): answer[name] for name in ("recon_loss", "reg_loss", "vq_loss") if name in answer
-        }
+        given = [name for name in ("recon_loss", "reg_loss", "vq_loss") if name in answer]
+        terms = {names.get(name, name): answer[name].mean() for name in given}
         return Loss(answer["loss"], terms)
 
     def importance_terms(self, x: Tensor, samples: int) -> ImportanceTerms:

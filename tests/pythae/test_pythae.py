@@ -16,7 +16,7 @@ from tests.job.test_execute import one_job, run
 FILE = content_folder("docs/examples") / "pythae_models.py"
 MODULE = load_adapter_class(str(FILE))
 GAUSSIAN, FLOWS, OTHERS = (
-    ("VAE", "BetaVAE", "DisentangledBetaVAE", "INFOVAE_MMD", "IWAE", "CIWAE", "MIWAE", "PIWAE", "VAMP"),
+    ("VAE", "BetaVAE", "DisentangledBetaVAE", "INFOVAE_MMD", "IWAE", "CIWAE", "MIWAE", "VAMP"),
     ("VAE_IAF", "VAE_LinNF"),
     ("AE", "WAE_MMD", "RAE_L2", "VQVAE", "HVAE"),
 )
@@ -29,7 +29,7 @@ def test_each_model_leaves_a_record_without_a_fault(digits_task, tmp_path, model
     assert impossible_values(record, digits_task) == []
     assert ("nll" in record.metrics) == (model not in OTHERS)
     assert ("mpd" in record.metrics) == (model in GAUSSIAN)
-    assert "knn_all" in record.metrics
+    assert "knn_100" in record.metrics
 
 
 @pytest.mark.parametrize("model", ["VAE", "VAMP", "VAE_IAF", "VAE_LinNF", "VQVAE"])
