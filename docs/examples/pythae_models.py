@@ -26,7 +26,10 @@ ELBO = ("VAE", "BetaVAE", "VAMP", *FLOWS)
 
 
 class Pythae(Adapter):
-    """Those that one optimiser trains by one loss, so neither GANs nor PIWAE. model: a name of GAUSSIAN, FLOWS or OTHERS. options: fields of its configuration in Pythae, by name."""
+    """Those that one optimiser trains by one loss, so neither GANs nor PIWAE.
+
+    model: a name of GAUSSIAN, FLOWS or OTHERS. options: fields of its configuration in Pythae, by name.
+    """
 
     def __init__(
         self,
