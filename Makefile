@@ -13,8 +13,8 @@ INSTALLED := $(ENVIRONMENT)/installed
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run published test test-browser test-faults test-gpu test-notebooks test-mutants golden findings \
-	readme docs dist bench scaling throughput lint clean
+.PHONY: help install run published test test-browser test-faults test-gpu test-notebooks test-pythae \
+	test-mutants golden findings readme docs dist bench scaling throughput lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,10 @@ test-gpu: install ## on a CUDA GPU: equality with the CPU, memory, two jobs, res
 test-notebooks: install ## run the notebooks of examples/ in a kernel of their own; a minute or two
 	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[notebooks]'
 	$(ENVIRONMENT)/bin/python -m pytest tests/notebooks
+
+test-pythae: install ## train and score the models of Pythae at preset smoke; a few minutes
+	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[pythae]'
+	$(ENVIRONMENT)/bin/python -m pytest tests/pythae
 
 test-mutants: install ## change the package in one place after another; a test must notice each; half an hour
 	$(ENVIRONMENT)/bin/python -m tests.mutants

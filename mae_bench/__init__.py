@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ImportanceTerms,
         Loss,
         NotSupported,
+        OutOfTime,
     )
     from mae_bench.api.evaluate import evaluate, load_data
     from mae_bench.api.results import Results, load_results
@@ -38,6 +39,7 @@ __all__ = [
     "ImportanceTerms",
     "Loss",
     "NotSupported",
+    "OutOfTime",
     "Results",
     "__version__",
     "evaluate",

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 Likelihood = Literal["bernoulli", "discretized_logistic_mixture"]
 """The observation model of a task: "bernoulli" for bits, "discretized_logistic_mixture" for the 256 levels k / 255."""
@@ -109,15 +110,26 @@ class Images(Protocol):
 
 
 Progress = Callable[[str, int, int, str], None]
-"""progress(stage, done, total, note): called often, so it must be cheap; draws a bar, a line or nothing."""
+"""progress(stage, done, total, note): called often, so it must be cheap; draws a bar, a line or nothing. total: 0 if it
+is not known."""
+
+
+class OutOfTime(Exception):
+    """Raised by `FitContext.loader` and `report` once the minutes of `--max-minutes` are over.
+
+    The weights that the model then has are scored, and its record is partial. A `fit` may catch it to put others in
+    their place, and then returns.
+    """
 
 
 class FitContext(Protocol):
-    """What `fit` is given besides the images."""
+    """What `fit` is given besides the images: the default loop, or what a loop of the model's own needs."""
 
+    seed: int
+    """The job's. The global random states are seeded from it before `fit`."""
     device: torch.device
     generator: torch.Generator
-    """Draws the training bits; lives on the device and is restored when a job resumes."""
+    """Draws the training bits; lives on the device. The default loop restores it when a job resumes."""
     checkpoint_directory: Path
     """The job's working directory. A custom `fit` may keep here what it needs to resume, under its own file names: the
     harness's files are here too, some of them (progress.json, output.txt, model/) before `fit` is called."""
@@ -125,6 +137,37 @@ class FitContext(Protocol):
 
     def train(self, adapter: "Adapter", train: Images, validation: Images, **settings: Any) -> None:
         """Run the default loop (`mae_bench.job.training`); `settings` override single training settings of the task."""
+        ...
+
+    def loader(
+        self, images: Images, batch_size: int | None = None, *, shuffle: bool = True, epoch: int = 0
+    ) -> DataLoader[Tensor]:
+        """A DataLoader of batches x, float32 [B, C, H, W] on the device; as many as the task says, or `batch_size`.
+
+        Shuffled, for training: each pass has an order and bits of its own, which the job's seed and the number of the
+        pass decide, and the batches are counted as steps; an incomplete last one is left out. Not shuffled, for
+        validation: all images in their order. epoch: the passes that are done, where `fit` resumes. While it is
+        iterated, OutOfTime is raised once the minutes of `--max-minutes` are over.
+        """
+        ...
+
+    def report(
+        self,
+        *,
+        epoch: int,
+        train: float | Mapping[str, float],
+        validation: float | None = None,
+        step: int | None = None,
+        learning_rate: float | None = None,
+        epochs: int | None = None,
+    ) -> None:
+        """Say how an epoch went: for the record's training curve, for figures and for the progress display.
+
+        epoch: 1, 2, ... train: the mean loss over it, or a mapping of "loss" and other terms, of which
+        "reconstruction_error" and "kl" are drawn. validation: the model's own loss on the validation images. step: all
+        steps so far, unless `loader` has counted them. epochs: how many `fit` means to take. OutOfTime is raised once
+        the minutes of `--max-minutes` are over, unless this was the last. An error for a number that is not finite.
+        """
         ...
 
 

@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 from mae_bench.adapter import Adapter, DataSpec
 from mae_bench.data.images import ByteImages
 from mae_bench.foundation.content import content_folder
-from mae_bench.job.training import TrainingContext
+from mae_bench.job.training_context import TrainingContext
 from mae_bench.metrics.answers import ask_representation
 from mae_bench.metrics.density import score_shard
 from mae_bench.metrics.posterior import evaluate_posterior

@@ -73,7 +73,7 @@ class Results:
 
         record = self._find(model, task, seed, preset)
         if (job := self.jobs.get(record.key)) is None:
-            job = training_job(record, find_model(record, [Path(file) for file in model_files]))
+            job = training_job(record, find_model(record, model_files))
         weights = checkpoint_of(record, self.root, self.root)
         if weights is None:
             raise UsageError(

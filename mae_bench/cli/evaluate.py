@@ -29,7 +29,7 @@ def evaluate(
     checkpoints: tuple[Path, ...],
     tasks: str,
     preset: str,
-    model_files: tuple[Path, ...],
+    model_files: tuple[Path | str, ...],
     where: ExecutorOptions,
     output_dir: Path,
 ) -> None:

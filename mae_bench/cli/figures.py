@@ -53,7 +53,7 @@ def figures(
     preset: str | None,
     seed: int | None,
     checkpoints: Path | None,
-    model_files: tuple[Path, ...],
+    model_files: tuple[Path | str, ...],
     device: str,
 ) -> None:
     """Draw the figures of the paper from the finished records in RESULTS and their checkpoints; train nothing.

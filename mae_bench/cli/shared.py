@@ -48,12 +48,28 @@ class Choice(click.Choice[str]):
         raise UsageError(f"{name} cannot be {value!r}{did_you_mean(value, self.choices, 'words')}")
 
 
+class GivenModel(GivenPath):
+    """The type of a model's code: the path of a file or folder, `path/to/file.py:Class` or `package.module:Class`."""
+
+    name = "path|module:class"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        from mae_bench.planning.adapter_code import FILE
+
+        file = FILE.fullmatch(str(value))
+        if file is None and ":" in str(value):
+            return value
+        path = super().convert(file["path"] if file else value, parameter, context)
+        return f"{path}:{file['name']}" if file and file["name"] else path
+
+
 model_files_option = click.option(
     "--model-file",
     "model_files",
     multiple=True,
-    type=GivenPath(exists=True, dir_okay=False),
-    help="The adapter file of models that are neither built in nor installed; may be repeated.",
+    type=GivenModel(exists=True),
+    help="The code of models that are neither built in nor installed: path/to/file.py, package.module:Class, or a "
+    "folder of files; may be repeated.",
 )
 tasks_option = click.option(
     "-t", "--tasks", help="Paths of TOML files, or names: tasks to know beside those that have a name."

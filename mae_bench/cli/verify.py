@@ -39,7 +39,7 @@ def verify(
     paths: tuple[Path, ...],
     tasks: str | None,
     rerun: bool,
-    model_files: tuple[Path, ...],
+    model_files: tuple[Path | str, ...],
     checkpoints: Path | None,
     device: str,
 ) -> None:
@@ -71,7 +71,7 @@ def verify(
 def _rerun(
     good: Mapping[Path, "Record"],
     tasks: Sequence["Task"],
-    model_files: Sequence[Path],
+    model_files: Sequence[Path | str],
     checkpoints: Path | None,
     device: str,
 ) -> int:

@@ -24,7 +24,7 @@ class Evaluation:
 
 
 def plan_evaluations(
-    checkpoints: Sequence[Path], tasks: Sequence[Task], preset: str, model_files: Sequence[Path] = ()
+    checkpoints: Sequence[Path], tasks: Sequence[Task], preset: str, model_files: Sequence[Path | str] = ()
 ) -> list[Evaluation]:
     """Every checkpoint once for every task, duplicates removed; each is checked here, before anything is scored.
 

@@ -1,5 +1,6 @@
 """Files that people name and write: their paths, and their text as Python reads its own. Does not import torch."""
 
+import hashlib
 import tokenize
 from pathlib import Path
 
@@ -17,6 +18,11 @@ def read_source(path: Path) -> str:
             return file.read()
     except SyntaxError as error:  # an encoding that there is not, or bytes that are not UTF-8
         raise ValueError(error.msg) from error
+
+
+def hash_of_text(text: str) -> str:
+    """SHA-256 of the text, in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def absolute(path: str | Path) -> Path:

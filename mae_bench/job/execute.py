@@ -12,7 +12,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from mae_bench import ENGINE_VERSION
-from mae_bench.adapter import Adapter, Progress
+from mae_bench.adapter import Adapter, OutOfTime, Progress
 from mae_bench.data import DataSet, load_data
 from mae_bench.foundation.errors import MaeBenchError
 from mae_bench.foundation.interruption import raise_if_requested
@@ -20,7 +20,7 @@ from mae_bench.foundation.process import use_own_settings
 from mae_bench.foundation.seeding import derive_seed, seed_everything
 from mae_bench.foundation.untrusted import LONGEST_TEXT
 from mae_bench.job.allocator import keep_freed_memory
-from mae_bench.job.checkpoint import MODEL_FILE, TRAINING_FILE, load_checkpoint, save_checkpoint
+from mae_bench.job.checkpoint import MODEL_FILE, load_checkpoint, save_checkpoint
 from mae_bench.job.environment import PeakMemory, describe_environment
 from mae_bench.job.initial_state import remember_initial_state
 from mae_bench.job.isolation import isolated, use_threads
@@ -28,7 +28,7 @@ from mae_bench.job.likelihoods import Construct, unanswered_likelihood
 from mae_bench.job.settings import JobSettings
 from mae_bench.job.shards import FinishedShards, hash_weights
 from mae_bench.job.trained import build_model, load_model
-from mae_bench.job.training import TrainingContext
+from mae_bench.job.training_context import TrainingContext
 from mae_bench.job.training_state import TrainingOutcome
 from mae_bench.metrics import laws
 from mae_bench.metrics.catalogue import metric_kind
@@ -70,6 +70,7 @@ def execute(
             checkpoint_directory=working_directory,
             progress=progress,
             job_settings=settings,
+            sizes=job.task.data.sizes(job.task.protocol(job.preset).subset),
         )
         with isolated(adapter_class, target):
             outcome = _fit(job, data, context)
@@ -127,17 +128,16 @@ def _fit(job: Job, data: DataSet, context: TrainingContext) -> TrainingOutcome:
     model = build_model(job, context.device)
     started = time.monotonic()
     seed_everything(derive_seed(job.seed, "fit"))
-    model.fit(data.train, data.validation, context)
-    outcome = context.outcome or _own_fit_outcome(time.monotonic() - started, threads)
+    try:
+        model.fit(data.train, data.validation, context)
+    except OutOfTime:
+        if not context.cut_short:
+            raise
+    outcome = context.whole_outcome(time.monotonic() - started, threads)
     save_checkpoint(directory / MODEL_FILE, model.state_dict(), asdict(outcome))
     if outcome.status == "complete":
-        (directory / TRAINING_FILE).unlink(missing_ok=True)
+        context.remove_files()
     return outcome
-
-
-def _own_fit_outcome(seconds: float, threads: int) -> TrainingOutcome:
-    """The outcome for an adapter whose `fit` never called the default loop. threads: those that it is scored with."""
-    return TrainingOutcome("complete", "the model's own fit", 0, 0, None, [], seconds, threads)
 
 
 def _basis_of_scores(job: Job, data: DataSet, weights: str, device: torch.device) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Gallery:
     reason, if its code or its weights are not those of its record, or if it does not answer.
     """
 
-    def __init__(self, task: Task, preset: str, model_files: Sequence[Path], device: str) -> None:
+    def __init__(self, task: Task, preset: str, model_files: Sequence[Path | str], device: str) -> None:
         self.task, self.preset = task, preset
         self._model_files, self._device = model_files, torch.device(device)
         self.data = load_data(task, self._device, preset=preset)

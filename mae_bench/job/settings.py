@@ -16,7 +16,7 @@ class JobSettings:
     max_minutes: float | None = _setting(
         None,
         "Training time a job, counted anew by each run; what is trained by then is scored and its record marked "
-        "partial. No limit for a model with a training loop of its own.",
+        "partial. A training loop of a model's own must draw its batches from the harness to be limited.",
         above_zero=True,
     )
     checkpoint_minutes: float = _setting(1.0, "Time between two checkpoints within an epoch.")

@@ -13,10 +13,9 @@ from mae_bench.adapter import Adapter
 from mae_bench.data import data_spec
 from mae_bench.foundation.errors import RecordError, UsageError
 from mae_bench.foundation.seeding import derive_seed, seed_everything
-from mae_bench.foundation.source import absolute
 from mae_bench.job.checkpoint import MODEL_FILE, load_checkpoint
 from mae_bench.job.isolation import isolated, use_threads
-from mae_bench.planning.adapter_code import code_hash_of_file, load_class
+from mae_bench.planning.adapter_code import find_code, load_class
 from mae_bench.planning.plan import Job, ModelReference
 from mae_bench.planning.registry import build_adapter, find_named_model, load_adapter_class
 from mae_bench.planning.task import Protocol, Task
@@ -66,18 +65,16 @@ def load_model(job: Job, path: Path, device: torch.device | str) -> TrainedModel
     return TrainedModel(adapter.eval(), *checkpoint)
 
 
-def find_model(record: Record, model_files: Sequence[Path]) -> ModelReference:
-    """The model that `record` names: the file in `model_files` whose text has the hash in the record, or else the model
-    of the record's name, built in or installed, if it has that hash.
+def find_model(record: Record, model_files: Sequence[Path | str]) -> ModelReference:
+    """The model that `record` names: the code in `model_files` that has the hash in the record, or else the model of
+    the record's name, built in or installed, if it has that hash. model_files: as `find_code` takes them.
 
     Nothing with another hash is imported. RecordError if the code is nowhere.
     """
     name, wanted = record.model.name, record.hashes.adapter_source
     remedy = "give the file that the record was made with by --model-file"
-    for file in model_files:
-        if code_hash_of_file(file) == wanted:
-            code = _code_in(absolute(file), name)
-            break
+    if given := find_code(model_files, wanted):
+        code = given if ":" in Path(given).name else _code_in(given, name)
     else:
         try:
             code, found = find_named_model(name)
@@ -152,11 +149,11 @@ def _recorded_task(protocol: Mapping[str, Any], preset: str) -> Task:
     )
 
 
-def _code_in(file: Path, name: str) -> str:
+def _code_in(file: str, name: str) -> str:
     """The `ModelReference.code` of the model `name` in `file`, which has the name of its class unless it was offered
     under another."""
     try:
         load_class(f"{file}:{name}")
     except UsageError:
-        return str(file)
+        return file
     return f"{file}:{name}"

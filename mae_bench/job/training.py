@@ -6,25 +6,27 @@ that was killed at any moment and started again ends, on a CPU, in the same bits
 
 import math
 import time
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from mae_bench.adapter import Adapter, Images, Progress
+from mae_bench.adapter import Adapter, Images, Loss, NotSupported
 from mae_bench.foundation.errors import TrainingError
-from mae_bench.foundation.interruption import deferred, raise_if_requested, requested
+from mae_bench.foundation.interruption import raise_if_requested, requested
 from mae_bench.foundation.seeding import derive_seed, numpy_generator, seed_everything
-from mae_bench.job.checkpoint import TRAINING_FILE, load_checkpoint
+from mae_bench.job.checkpoint import load_checkpoint
 from mae_bench.job.compilation import compiled_loss
-from mae_bench.job.own_settings import replace_settings, replaced_settings
+from mae_bench.job.own_settings import replaced_settings
 from mae_bench.job.polyak import PolyakAverage
 from mae_bench.job.precision import choose_precision, products_in
-from mae_bench.job.settings import JobSettings
 from mae_bench.job.training_state import TrainingOutcome, TrainingParts, TrainingState, restore_training, save_training
 from mae_bench.metrics.answers import first_not_finite, seeded
 from mae_bench.planning.task import TrainingSettings
+
+if TYPE_CHECKING:
+    from mae_bench.job.training_context import TrainingContext
 
 STEPS_BETWEEN_CHECKS = 20
 """Losses are read from the device this often, so that a step does not wait for them."""
@@ -32,53 +34,20 @@ EXPLOSION = 100.0
 """A loss this many times the first one has exploded."""
 
 
-class TrainingContext:
-    """What `Adapter.fit` is given (`mae_bench.adapter.FitContext`); holds the outcome once the loop has run.
-
-    job_settings.max_minutes counts the minutes of training in this process. job_settings.compile and
-    matrix_precision are for a training that begins here; a resumed one continues as it began.
-    """
-
-    def __init__(
-        self,
-        settings: TrainingSettings,
-        *,
-        seed: int,
-        device: torch.device,
-        checkpoint_directory: Path,
-        progress: Progress,
-        job_settings: JobSettings = JobSettings(),  # noqa: B008 (frozen)
-    ) -> None:
-        self.settings = settings
-        self.seed = seed
-        self.device = device
-        self.generator = torch.Generator(device=device)
-        self.generator.manual_seed(derive_seed(seed, "training bits"))
-        self.checkpoint_directory = checkpoint_directory
-        self.progress = progress
-        self.job_settings = job_settings
-        self.outcome: TrainingOutcome | None = None
-
-    def train(self, adapter: Adapter, train: Images, validation: Images, **settings: Any) -> None:
-        """Train `adapter`, leave the weights of its best validation ELBO in it and the outcome in `self.outcome`.
-
-        settings: fields of `TrainingSettings` that replace the task's. TrainingError if a loss is not finite or
-        explodes, UsageError for an unknown setting or a value that one cannot have.
-        """
-        merged = replace_settings(self.settings, settings)
-        with deferred():  # a signal is met between two steps, after a checkpoint
-            self.outcome = TrainingLoop(self, merged, adapter, train, validation).run()
-
-
 class TrainingLoop:
     """One training: `run` continues from the checkpoint, if there is one, to the end."""
 
     def __init__(
-        self, context: TrainingContext, settings: TrainingSettings, adapter: Adapter, train: Images, validation: Images
+        self,
+        context: "TrainingContext",
+        settings: TrainingSettings,
+        adapter: Adapter,
+        train: Images,
+        validation: Images,
     ) -> None:
         self.context, self.settings = context, settings
         self.adapter, self.train, self.validation = adapter, train, validation
-        self.path = context.checkpoint_directory / TRAINING_FILE
+        self.path = context.training_path
         self.batches = max(1, len(train) // settings.batch_size)
         self.state = TrainingState(
             settings.learning_rate,
@@ -96,6 +65,8 @@ class TrainingLoop:
         self.optimiser = self._fresh_optimiser()
         if checkpoint is not None:
             self.state, self.best = restore_training(*checkpoint, self._parts())
+        self.validated_by_loss = False
+        """Whether the model has turned out to have no density, and is validated by its own loss."""
         self.loss = compiled_loss(adapter, context.device) if self.state.compiled else adapter.loss
         self.started = self.saved_at = time.monotonic()
         self.seconds_before = self.state.seconds
@@ -142,7 +113,7 @@ class TrainingLoop:
     def _step(self, x: Tensor) -> None:
         self.optimiser.zero_grad(set_to_none=True)
         with products_in(self.state.matrix_precision, self.context.device):
-            loss = self.loss(x)
+            loss = self._ask_loss(x)
         loss.total.backward()
         torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), self.settings.gradient_clip)
         for group in self.optimiser.param_groups:
@@ -152,6 +123,13 @@ class TrainingLoop:
         self.state.learning_rate *= self.settings.learning_rate_decay
         self.state.step += 1
         self.unread.append((loss.total.detach(), {name: term.detach() for name, term in loss.terms.items()}))
+
+    def _ask_loss(self, x: Tensor) -> Loss:
+        """`loss(x)`; TrainingError if the model has none, so that nothing trains it."""
+        try:
+            return self.loss(x)
+        except NotSupported as reason:
+            raise TrainingError(f"{reason}; write it, or a fit of the model's own.") from reason
 
     def _read_losses(self) -> None:
         """Bring the losses since the last reading to the host, add them to the epoch's sums, stop at a bad one."""
@@ -190,7 +168,7 @@ class TrainingLoop:
     def _end_epoch(self) -> None:
         """Validate the Polyak average, keep it if it is the best so far, halve the rate if patience is exhausted."""
         state = self.state
-        value = self.validation_negative_elbo()
+        value = self._validate()
         state.epoch, state.batch = state.epoch + 1, 0
         means = {name: total / self.batches for name, total in state.sums.items()}
         state.sums = {}
@@ -200,7 +178,8 @@ class TrainingLoop:
                 "step": state.step,
                 "learning_rate": state.learning_rate,
                 "train": means,
-                "validation_negative_elbo": value,
+                "validation_negative_elbo": None if self.validated_by_loss else value,
+                "validation_loss": value if self.validated_by_loss else None,
             }
         )
         if state.best_validation is None or value < state.best_validation:
@@ -213,22 +192,37 @@ class TrainingLoop:
             state.learning_rate /= 2
             self.optimiser = self._fresh_optimiser()
 
-    @torch.no_grad()
+    def _validate(self) -> float:
+        """The negative ELBO on the validation images or, of a model without a density, its own loss there."""
+        if not self.validated_by_loss:
+            try:
+                return self.validation_negative_elbo()
+            except NotSupported:
+                self.validated_by_loss = True
+        return self.validation_loss()
+
     def validation_negative_elbo(self) -> float:
         """The Polyak average's, nats an image: one posterior sample each, with the same noise at every call."""
+        return self._validation_mean(_summed_negative_elbo)
+
+    def validation_loss(self) -> float:
+        """The Polyak average's mean `loss`, with the same noise at every call."""
+        return self._validation_mean(_summed_loss)
+
+    @torch.no_grad()
+    def _validation_mean(self, sum_over: Callable[[Adapter, Tensor], float]) -> float:
         model = self.average.adapter.eval()
         total = 0.0
         with seeded(derive_seed(self.context.seed, "validation"), self.context.device):
             everything = torch.arange(len(self.validation), device=self.context.device)
             for indices in everything.split(self.settings.batch_size):
-                terms = model.importance_terms(self.validation.batch(indices), 1)
-                value = float(terms.log_weights.double().sum())
-                if not math.isfinite(value):
+                try:
+                    total += sum_over(model, self.validation.batch(indices))
+                except FloatingPointError as reason:
                     raise TrainingError(
-                        f"training stopped after step {self.state.step}: the validation ELBO is not finite at {value}, "
-                        f"because of {first_not_finite(terms)}; lower the learning rate or correct the model."
-                    )
-                total -= value
+                        f"training stopped after step {self.state.step}: the validation {reason}; lower the learning "
+                        "rate or correct the model."
+                    ) from reason
         return total / len(self.validation)
 
     def _reason_to_end(self) -> str | None:
@@ -242,7 +236,7 @@ class TrainingLoop:
     def _cut_short(self) -> TrainingOutcome:
         """Save the state, then leave in the adapter the better of the best average and the present one."""
         self._save()
-        value = self.validation_negative_elbo()
+        value = self._validate()
         reason = f"cut short after {self.context.job_settings.max_minutes:g} minutes of training"
         if self.state.best_validation is None or value < self.state.best_validation:
             self.best = self.average.adapter.state_dict()
@@ -310,5 +304,23 @@ class TrainingLoop:
         if state.sums:
             parts.append(f"loss {state.sums['loss'] / done:.2f}")
         if state.best_validation is not None:
-            parts.append(f"best validation -ELBO {state.best_validation:.2f}")
+            what = "loss" if self.validated_by_loss else "-ELBO"
+            parts.append(f"best validation {what} {state.best_validation:.2f}")
         return ", ".join(parts)
+
+
+def _summed_negative_elbo(model: Adapter, x: Tensor) -> float:
+    """Over the images x, nats; FloatingPointError names the term because of which it is not finite."""
+    terms = model.importance_terms(x, 1)
+    value = float(terms.log_weights.double().sum())
+    if not math.isfinite(value):
+        raise FloatingPointError(f"ELBO is not finite at {value}, because of {first_not_finite(terms)}")
+    return -value
+
+
+def _summed_loss(model: Adapter, x: Tensor) -> float:
+    """Over the images x; FloatingPointError if it is not finite."""
+    value = float(model.loss(x).total) * len(x)
+    if not math.isfinite(value):
+        raise FloatingPointError(f"loss is not finite at {value}")
+    return value

@@ -60,6 +60,9 @@ class TrainingOutcome:
     matrix_precision: MatrixPrecision = "float32"
     own_settings: dict[str, Any] | None = None
     """The settings of the task that `fit` replaced, with their new values; None without the default loop."""
+    train_images: int | None = None
+    validation_images: int | None = None
+    """How many images `fit` passed to the default loop, if not as many as the task has."""
 
 
 class TrainingParts(NamedTuple):

@@ -1,19 +1,23 @@
 """Loads an adapter's class from where it is written: a file, a module on Python's path, or a notebook (`live`)."""
 
-import hashlib
 import importlib.util
 import inspect
 import re
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mae_bench.foundation.errors import UsageError, describe, line_in, raising_file
+from mae_bench.foundation.paths import visible
 from mae_bench.foundation.process import kept_apart
-from mae_bench.foundation.source import absolute, read_source
+from mae_bench.foundation.source import absolute, hash_of_text, read_source
 from mae_bench.planning.live import MODULE, find_live, live_hash, register
+from mae_bench.planning.own_files import Place, find_module, hash_of_files, place_of_file, place_of_module
 from mae_bench.planning.surroundings import Surroundings, surroundings_of_file
 
 if TYPE_CHECKING:
@@ -90,14 +94,18 @@ def surroundings_of(adapter_class: "type[Adapter]") -> Surroundings:
 
 
 def code_hash(adapter_class: "type[Adapter]") -> str:
-    """SHA-256 of the text of the file that defines the class; UsageError if there is no such file.
+    """SHA-256 of the text of the file that defines the class, and of those of its own that it imports
+    (`mae_bench.planning.own_files`); UsageError if there is no such file.
 
     Of a class of a notebook or script: of the text that `mae_bench.planning.live` gives.
     """
     if live := live_hash(adapter_class):
         return live
+    module = adapter_class.__module__
     try:
-        return _sha256(read_source(Path(inspect.getsourcefile(adapter_class) or "")))
+        path = Path(inspect.getsourcefile(adapter_class) or "")
+        place = place_of_file(path) if module.startswith(_FILE_MODULE) else place_of_module(module, path)
+        return hash_of_files(path, place)
     except (OSError, TypeError, ValueError) as error:
         raise UsageError(
             f"model {adapter_class.__name__} has no file whose text could be hashed; put it into a .py file."
@@ -106,7 +114,37 @@ def code_hash(adapter_class: "type[Adapter]") -> str:
 
 def code_hash_of_file(path: Path) -> str:
     """The `code_hash` of the classes in the file at `path`, which is not imported; UsageError if it cannot be read."""
-    return _sha256(_text_of(path))
+    return _hash_of(path, partial(place_of_file, path))
+
+
+def _hash_of(path: Path, place: Callable[[], Place]) -> str:
+    try:
+        return hash_of_files(path, place())
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def find_code(places: Sequence[Path | str], wanted: str) -> str | None:
+    """Which of `places` has the code of the hash `wanted`, as `load_class` takes it, without a class if a file is
+    given without one; None if none has. Nothing is imported.
+
+    places: files, folders that are searched for one, `path/to/file.py:Class` or `package.module:Class`. UsageError if
+    one that is no folder cannot be read.
+    """
+    for place in places:
+        file = FILE.fullmatch(str(place))
+        if file is None and not Path(place).exists():
+            module, path = find_module(str(place))
+            if _hash_of(path, partial(place_of_module, module, path)) == wanted:
+                return str(place)
+        elif file is None:
+            for found in visible(Path(place), "**/*.py"):
+                with suppress(UsageError):  # one of many, perhaps none that is meant
+                    if code_hash_of_file(absolute(found)) == wanted:
+                        return str(absolute(found))
+        elif code_hash_of_file(path := absolute(file["path"])) == wanted:
+            return f"{path}:{file['name']}" if file["name"] else str(path)
+    return None
 
 
 def source_file(adapter_class: "type[Adapter]") -> str | None:
@@ -121,7 +159,11 @@ def _text_of(path: Path) -> str:
     try:
         return read_source(path)
     except (OSError, ValueError) as error:
-        raise UsageError(f"model file {path.name} cannot be read ({describe(error)}); correct its path.") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> UsageError:
+    return UsageError(f"model file {path.name} cannot be read ({describe(error)}); correct its path.")
 
 
 def _load_file(path: Path, expected_hash: str | None) -> ModuleType:
@@ -129,14 +171,17 @@ def _load_file(path: Path, expected_hash: str | None) -> ModuleType:
     if expected_hash and (loaded := sys.modules.get(_module_name(path, expected_hash))):
         return loaded
     text = _text_of(path)
-    name = _module_name(path, _sha256(text))
+    name = _module_name(path, code_hash_of_file(path))
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None  # the suffix is .py
     module = importlib.util.module_from_spec(spec)
+    place = place_of_file(path)
+    if place.package:  # what its relative imports begin at
+        module.__package__, module.__spec__ = ".".join(place.package), None
     sys.modules[name] = module  # dataclasses and pickle look a class's module up there
-    _surroundings[name] = surroundings_of_file(path)
+    _surroundings[name] = surroundings_of_file(path, len(place.package))
     try:
         with _surroundings[name].entered(importing=True):
             exec(compile(text, str(path), "exec"), vars(module))
@@ -151,7 +196,7 @@ def _load_file(path: Path, expected_hash: str | None) -> ModuleType:
 
 
 def _module_name(path: Path, text_hash: str) -> str:
-    return f"{_FILE_MODULE}{_sha256(str(path) + text_hash)[:16]}"
+    return f"{_FILE_MODULE}{hash_of_text(str(path) + text_hash)[:16]}"
 
 
 def _choose_class(module: ModuleType, file: str, name: str | None) -> "type[Adapter]":
@@ -179,7 +224,3 @@ def _is_adapter(value: object) -> "TypeGuard[type[Adapter]]":
     from mae_bench.adapter import Adapter
 
     return inspect.isclass(value) and issubclass(value, Adapter) and value is not Adapter
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -20,7 +20,7 @@ class ModelReference:
     """A model by name, with every parameter resolved: enough for another process on this machine to load it.
 
     name: its name on boards. code: where its class is, in the form that `registry.load_adapter_class` takes. code_hash:
-    SHA-256 of the text of the adapter's file.
+    SHA-256 of the text of the adapter's file, and of those of its own that it imports.
     """
 
     name: str

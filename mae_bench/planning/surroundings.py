@@ -109,13 +109,13 @@ class Surroundings:
             sys.modules.pop(name, None)
 
 
-def surroundings_of_file(file: Path) -> Surroundings:
-    """Those of the model file at this absolute path, which is about to be imported.
+def surroundings_of_file(file: Path, depth: int = 0) -> Surroundings:
+    """Those of the model file at this absolute path, which is about to be imported. depth: packages that it lies in.
 
     Files of one folder share its modules. If the text of a file has changed, what it imports is imported anew too.
     """
     # A file of the hub's cache is a link to one that lies elsewhere under another name; its neighbours are links too.
-    folders = tuple(dict.fromkeys(os.path.realpath(path.parent) for path in (file, file.resolve())))
+    folders = tuple(dict.fromkeys(os.path.realpath(path.parents[depth]) for path in (file, file.resolve())))
     if file in _files:
         _of_folders.pop(folders, None)
     _files.add(file)

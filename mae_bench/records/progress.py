@@ -36,6 +36,7 @@ class JobProgress(BaseModel):
     stage: str = ""
     done: int = 0
     total: int = 0
+    """0 if it is not known."""
     note: str = ""
     stage_started: float = 0.0
     stage_from: int = 0
@@ -47,8 +48,12 @@ class JobProgress(BaseModel):
         return self.state == "running" and not abs(now - self.updated) <= STALE_SECONDS
 
     def seconds_left(self) -> float | None:
-        """The time left in the stage at its pace so far; None if there is no pace yet. Training may stop earlier."""
+        """The time left in the stage at its pace so far; None if there is no pace yet or no end is known. Training may
+        stop earlier.
+        """
         steps = self.done - self.stage_from
+        if self.total == 0:
+            return None
         if steps <= 0:
             return None
         seconds = (self.updated - self.stage_started) / steps * (self.total - self.done)

@@ -54,13 +54,19 @@ class Metric(Section):
 
 
 class EpochRow(Section):
-    """One epoch of the training curve: losses in nats per image, means over the epoch or the validation set."""
+    """One epoch of the training curve: losses in nats per image, means over the epoch or the validation set.
+
+    learning_rate: None if a model's own `fit` does not report it.
+    """
 
     epoch: int
     step: int
-    learning_rate: Finite
+    learning_rate: Finite | None
     train: dict[str, Finite | None]
     validation_negative_elbo: Finite | None
+    validation_loss: Finite | None = None
+    """The model's own loss on the validation images, in its own unit: of a model without a density, or as its own `fit`
+    reports it."""
 
 
 class TrainingSection(Section):
@@ -81,7 +87,10 @@ class TrainingSection(Section):
     curve: tuple[EpochRow, ...] = ()
     own_settings: dict[str, Any] | None = None
     """The settings of the default loop that the model's `fit` replaced, by name, and what it replaced them with. None
-    if it never called the loop, and in older records."""
+    if the loop does not describe its training, and in older records."""
+    train_images: int | None = None
+    validation_images: int | None = None
+    """How many images `fit` passed to the default loop, if not as many as the task has."""
 
 
 class TrainedSection(Section):

@@ -21,7 +21,8 @@ from mae_bench.records.estimate import describe_duration
 from mae_bench.records.progress import PROGRESS_FILE, JobProgress, read_progress
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store, json_files, read_if_record
-from mae_bench.report.progress import SECONDS_BETWEEN_LINES, can_draw
+from mae_bench.report.plots import validation_curve
+from mae_bench.report.progress import SECONDS_BETWEEN_LINES, can_draw, stage_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -51,7 +52,7 @@ def describe_progress(progress: JobProgress, now: float) -> JobRow:
     device = f"{progress.device} of {progress.host}"
     if progress.state == "failed":
         return JobRow(progress.title, "failed", device, note=progress.failure)
-    stage = f"{progress.stage} {progress.done}/{progress.total}" if progress.stage else ""
+    stage = stage_line(progress.stage, progress.done, progress.total) if progress.stage else ""
     if progress.is_stale(now):
         return JobRow(progress.title, f"stale: {_silence(now - progress.updated)}", device, stage, progress.note)
     left = progress.seconds_left()
@@ -205,7 +206,7 @@ def _record_row(path: Path) -> JobRow | None:
 
 def _epochs(record: Record) -> str:
     """How the training ended, in the words of a training that runs."""
-    curve = record.training.curve
-    values = [row.validation_negative_elbo for row in curve if row.validation_negative_elbo is not None]
-    best = f", best validation -ELBO {min(values):.2f}" if values else ""
+    what, losses = validation_curve(record.training.curve)
+    values = [value for value in losses.values() if value is not None]
+    best = f", best {what} {min(values):.2f}" if values else ""
     return f"{record.training.epochs} epochs{best}"

@@ -18,12 +18,14 @@ PROBE_FAMILIES = {
     "svm_linear": "Linear SVM",
     "svm_rbf": "SVM with an RBF kernel",
 }
+NEGATIVE_ELBO, OWN_LOSS = "validation -ELBO", "validation loss of the model's own"
 LOSSES: dict[str, Callable[[EpochRow], float | None]] = {
-    "validation -ELBO": lambda epoch: epoch.validation_negative_elbo,
+    NEGATIVE_ELBO: lambda epoch: epoch.validation_negative_elbo,
+    OWN_LOSS: lambda epoch: epoch.validation_loss,
     "reconstruction error in training": lambda epoch: epoch.train.get("reconstruction_error"),
     "KL in training": lambda epoch: epoch.train.get("kl"),
 }
-"""Title -> what a training curve says of an epoch, nats an image."""
+"""Title -> what a training curve says of an epoch: nats an image, or what the model's own loss is in."""
 NOTHING = Sample(None, None, 0)
 
 
@@ -143,17 +145,30 @@ def nll_against_samples(board: Board) -> Plot:
     )
 
 
+def validation_curve(curve: Sequence[EpochRow]) -> tuple[str, dict[int, float | None]]:
+    """What a training was validated by, and its value after each epoch: the negative ELBO, or else the model's loss."""
+    by_loss = any(epoch.validation_loss is not None for epoch in curve)
+    by_elbo = any(epoch.validation_negative_elbo is not None for epoch in curve)
+    title = OWN_LOSS if by_loss and not by_elbo else NEGATIVE_ELBO
+    return title, {epoch.epoch: LOSSES[title](epoch) for epoch in curve}
+
+
 def training_by_seed(records: Sequence[Record], key: str) -> Plot:
-    """The validation negative ELBO after every epoch: a line for each of `records`."""
-    curves = [{epoch.epoch: epoch.validation_negative_elbo for epoch in record.training.curve} for record in records]
+    """The validation negative ELBO, or the model's own loss, after every epoch: a line for each of `records`."""
+    title = validation_curve([epoch for record in records for epoch in record.training.curve])[0]
+    curves = [{epoch.epoch: LOSSES[title](epoch) for epoch in record.training.curve} for record in records]
     labels = [f"seed {record.seed}" for record in records]
+    what = (
+        "the negative evidence lower bound on the validation images, in nats an image"
+        if title == NEGATIVE_ELBO
+        else "the model's own loss on the validation images"
+    )
     return Plot(
         key=key,
-        title="Training: validation -ELBO after each epoch",
-        description="One line for each seed: the negative evidence lower bound on the validation images, in nats an "
-        "image, after each epoch. Lower is better.",
+        title=f"Training: {title} after each epoch",
+        description=f"One line for each seed: {what}, after each epoch. Lower is better.",
         x_label="epoch",
-        y_label="validation -ELBO, nats",
+        y_label=f"{title}, nats" if title == NEGATIVE_ELBO else title,
         series=tuple(
             Series(label, _drawable(Point(x, y) for x, y in curve.items() if y is not None), number)
             for number, (label, curve) in enumerate(zip(labels, curves, strict=True))
@@ -167,14 +182,17 @@ def training_by_seed(records: Sequence[Record], key: str) -> Plot:
 
 
 def training_by_model(board: Board) -> list[Plot]:
-    """A plot for each of LOSSES, by epoch: a line for each ranked row, the mean over its seeds."""
+    """A plot for each of LOSSES, by epoch: a line for each ranked row, the mean over its seeds.
+
+    That of models' own losses is left out if no row has one.
+    """
 
     def curve_of(loss: Callable[[EpochRow], float | None]) -> Callable[[Record], dict[int, float]]:
         return lambda record: {
             epoch.epoch: value for epoch in record.training.curve if (value := loss(epoch)) is not None
         }
 
-    return [
+    plots = [
         Plot(
             key="training",
             title=title,
@@ -186,6 +204,7 @@ def training_by_model(board: Board) -> list[Plot]:
         )
         for title, loss in LOSSES.items()
     ]
+    return [plot for plot in plots if plot.title != OWN_LOSS or any(series.points for series in plot.series)]
 
 
 def _series_and_rows(

@@ -19,6 +19,11 @@ def run_display(jobs: int, stream: TextIO) -> "AbstractContextManager[RunDisplay
     return TerminalDisplay(jobs, stream) if can_draw(stream) else PlainDisplay(jobs, stream)
 
 
+def stage_line(stage: str, done: int, total: int) -> str:
+    """How far a stage is: "training 20/340", or without the end if that is not known (0)."""
+    return f"{stage} {done}/{total}" if total else f"{stage} {done}"
+
+
 def can_draw(stream: TextIO) -> bool:
     """Whether rich can draw there again and again: on a terminal, or in a notebook with ipywidgets."""
     if stream.isatty():
@@ -55,7 +60,7 @@ class PlainDisplay:
         if (stage, total) != self._stage:
             self._end_stage()
             self._stage = (stage, total)
-        self._unwritten = f"  {stage} {done}/{total} {note}".rstrip()
+        self._unwritten = f"  {stage_line(stage, done, total)} {note}".rstrip()
         if time.monotonic() - self._last_written >= SECONDS_BETWEEN_LINES:
             self._write(self._unwritten)
 
@@ -122,7 +127,7 @@ class TerminalDisplay:
         if self._stage_bar is None or (stage, total) != self._stage:
             self._end_stage()
             self._stage = (stage, total)
-            self._stage_bar = self._bars.add_task(stage, total=total, note=note)
+            self._stage_bar = self._bars.add_task(stage, total=total or None, note=note)
         self._bars.update(self._stage_bar, completed=done, note=note)
 
     def end(self, title: str, outcome: str) -> None:

@@ -142,7 +142,8 @@ def _next_steps(copied: Mapping[Path, Record], board: Path) -> list[str]:
     built_in = {code_hash_of_file(path) for path in visible(content_folder("baselines"), "*.py")}
     foreign = sorted({record.model.name for record in records if record.hashes.adapter_source not in built_in})
     code = [
-        f"The code of {', '.join(foreign)} is not built in. Reviewers need the very file that was run: put it into",
+        f"The code of {', '.join(foreign)} is not built in. Reviewers need the very file that was run, and those of",
+        "its folder or package that it imports, in the same folders: put them into",
         f"  {board / 'adapters'}",
     ]
     return [

@@ -34,7 +34,7 @@ def rerun_record(
     task: Task,
     *,
     checkpoint: Path | None,
-    model_files: Sequence[Path],
+    model_files: Sequence[Path | str],
     device: str,
     progress: Progress,
 ) -> Rerun:

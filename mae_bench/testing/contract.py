@@ -15,7 +15,7 @@ from mae_bench.testing.likelihood import NOISE, group_nlls, mean_and_error
 from mae_bench.testing.subject import (
     FUNCTIONS_OF_X,
     QUESTIONS,
-    SIDE,
+    SIDES,
     Broken,
     NotApplicable,
     Question,
@@ -41,18 +41,16 @@ def construction(subject: Subject) -> str:
         declared = declared_likelihoods(subject.adapter_class)
         model = subject.construct(subject.data)
     except NotSupported as reason:
-        if not subject.alone:
+        if not subject.alone or subject.shape:
             raise
-        kinds = " and ".join(declared or LIKELIHOODS)
-        raise Broken(
-            f"{subject.name} declines images of {SIDE}x{SIDE} pixels of every likelihood ({kinds}); accept one"
-        ) from reason
+        kinds, sides = " and ".join(declared or LIKELIHOODS), ", ".join(f"{side}x{side}" for side in SIDES)
+        raise NotApplicable(f"{reason} (of {kinds}, with {sides} pixels){subject.hint}") from reason
     except UsageError as error:
         raise Broken(str(error)) from error
     except Exception as error:
         raise Broken(
             f"{call} raised {subject.describe(error)}; correct the constructor and start it with "
-            "super().__init__(data, preset)"
+            f"super().__init__(data, preset){subject.hint}"
         ) from error
     if "_parameters" not in vars(model):
         raise Broken(f"{call} never called super().__init__(data, preset); begin the constructor with it")
@@ -119,7 +117,7 @@ def answers(subject: Subject) -> str:
         except MaeBenchError as error:
             raise Broken(str(error)) from error
         except Exception as error:
-            raise Broken(f"{question} raised {subject.describe(error)}; correct the adapter") from error
+            raise Broken(f"{question} raised {subject.describe(error)}; correct the adapter{subject.hint}") from error
         supported.append(question)
     if not any(question.startswith(("importance_terms", "posterior", "encode")) for question in supported):
         raise Broken(

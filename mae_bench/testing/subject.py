@@ -16,19 +16,21 @@ from mae_bench.foundation.content import content_folder
 from mae_bench.foundation.errors import MaeBenchError, describe
 from mae_bench.foundation.seeding import numpy_generator
 from mae_bench.job.isolation import isolated
-from mae_bench.job.likelihoods import LIKELIHOODS, declared_likelihoods, takes_note
-from mae_bench.job.training import TrainingContext
+from mae_bench.job.likelihoods import LIKELIHOODS, declared_likelihoods, takes_note, unanswered_likelihood
+from mae_bench.job.training_context import TrainingContext
 from mae_bench.metrics.answers import seeded
 from mae_bench.planning.adapter_code import source_file
 from mae_bench.planning.parameters import resolve_parameters
 from mae_bench.planning.task import load_task
 
-SIDE = 8
-"""The height and width of the images that most rules use, in pixels."""
+SIDES = (8, 16, 28, 32, 64)
+"""The heights and widths of images, in pixels, in the order in which a model is offered them."""
 SAMPLES = 3
 """How many samples a question of `QUESTIONS` asks for."""
 FUNCTIONS_OF_X = ("posterior(x)", "encode(x)")
 """The questions whose answer involves no chance."""
+Shape = tuple[int, int, int]
+"""Channels, height, width."""
 Question = Callable[[Adapter, Tensor], object]
 QUESTIONS: dict[str, Question] = {
     "posterior(x)": lambda model, x: model.posterior(x),
@@ -38,6 +40,8 @@ QUESTIONS: dict[str, Question] = {
     f"sample({SAMPLES})": lambda model, x: model.sample(SAMPLES),
 }
 """Everything that a trained model is asked."""
+PICTURES = ("reconstruct(x)", f"sample({SAMPLES})")
+"""The questions whose answer is images."""
 
 _LEVELS = 255
 _TRAIN_SIZE = 200
@@ -56,23 +60,42 @@ class NotApplicable(Exception):
 
 
 class Subject:
-    """The adapter class under test, with its parameters, its preset and the likelihood of the images for it."""
+    """The adapter class under test, with its parameters, its preset and the likelihood of the images for it.
+
+    shape: that of the images; if None, one that the model can do is looked for.
+    """
 
     alone = True
     """Whether the adapter is examined under this likelihood only."""
 
     def __init__(
-        self, adapter_class: type[Adapter], params: Mapping[str, Any], preset: str, likelihood: Likelihood
+        self,
+        adapter_class: type[Adapter],
+        params: Mapping[str, Any],
+        preset: str,
+        likelihood: Likelihood,
+        shape: Shape | None = None,
     ) -> None:
         self.adapter_class = adapter_class
         self.given = dict(params)
         self.preset = preset
         self.likelihood = likelihood
+        self.shape = shape
 
     @property
     def name(self) -> str:
         """The class's name."""
         return self.adapter_class.__name__
+
+    @property
+    def hint(self) -> str:
+        """The end of a sentence about images that were chosen here and may be none that the model is made for."""
+        return "" if self.shape else "; if it is made for other images, name them by --task or --shape"
+
+    @cached_property
+    def unanswered(self) -> str | None:
+        """Why the model has no density for images of this likelihood, in a clause; None if it has."""
+        return unanswered_likelihood(self.adapter_class, self.data, self.construct)
 
     def describe(self, error: BaseException) -> str:
         """An unexpected exception in one line, with the line of the adapter's file if it took part."""
@@ -85,29 +108,62 @@ class Subject:
 
     @cached_property
     def data(self) -> DataSpec:
-        """8x8 images, binary or else in colour or grey; NotSupported if the constructor raises that for all of them."""
+        """Images of the given shape or, of the sides in `SIDES`, of the first at which every question is answered or
+        declined; if there is none, of the one with the fewest errors.
+
+        NotSupported if the constructor raises that for all of them.
+        """
+        if self.shape:
+            return self._accepted(self.shape)
+        found: list[tuple[int, DataSpec]] = []
         declined = NotSupported()
-        for channels in _CHANNELS[self.likelihood]:
-            data = DataSpec((channels, SIDE, SIDE), self.likelihood, _TRAIN_SIZE, classes=10)
-            try:
-                self.construct(data)
-            except NotSupported as reason:
-                declined = reason
-                continue
-            return data
-        raise declined
+        for side in SIDES:
+            for channels in _CHANNELS[self.likelihood]:
+                try:
+                    data = self._accepted((channels, side, side))
+                except NotSupported as reason:
+                    declined = reason
+                    continue
+                found.append((self._errors(data), data))
+                if found[-1][0] == 0:
+                    return data
+        if not found:
+            raise declined
+        return min(found, key=lambda pair: pair[0])[1]
+
+    def _accepted(self, shape: Shape) -> DataSpec:
+        """Images of this shape; NotSupported if the constructor raises that for them."""
+        data = DataSpec(shape, self.likelihood, _TRAIN_SIZE, classes=10)
+        try:
+            self.construct(data)
+        except NotSupported:
+            raise
+        except Exception:
+            return data  # a fault of the constructor: the rule construction reports it
+        return data
+
+    def _errors(self, data: DataSpec) -> int:
+        """How many questions a model for such images can neither answer nor decline; more than all if there is none."""
+        questions: dict[str, Question] = {**QUESTIONS, "loss(x)": lambda model, x: model.loss(x)}
+        try:
+            model = self.construct(data).eval()
+        except Exception:
+            return len(questions) + 1
+        x = torch.zeros(2, *data.shape)
+        with isolated(self.adapter_class), seeded(0, _CPU), torch.no_grad():
+            return sum(_fails(question, put, model, x) for question, put in questions.items())
 
     def construct(self, data: DataSpec, seed: int = 0) -> Adapter:
         """A new model, constructed with the global random states seeded."""
         with isolated(self.adapter_class), seeded(seed, _CPU):
             return self.adapter_class(data, self.preset, **self.params)
 
-    def build(self, shape: tuple[int, int, int] | None = None, seed: int = 0, device: torch.device = _CPU) -> Adapter:
+    def build(self, shape: Shape | None = None, seed: int = 0, device: torch.device = _CPU) -> Adapter:
         """An untrained model for images of `shape` (channels, height, width), those of `data` if None, in eval mode."""
         return self.construct(replace(self.data, shape=shape or self.data.shape), seed).to(device).eval()
 
     def images(self, count: int) -> Tensor:
-        """The first `count` of 100 random images: float32 [count, C, 8, 8]."""
+        """The first `count` of 100 random images: float32 [count, C, H, W]."""
         return self._validation.batch(torch.arange(count))
 
     @cached_property
@@ -129,23 +185,31 @@ class Subject:
         return ByteImages(pixels, _LEVELS, self.data.likelihood, bits if self.data.likelihood == "bernoulli" else None)
 
     def _draw(self, name: str, count: int) -> tuple[Tensor, Tensor]:
-        """Random pixels, each image with a brightness of its own, and bits drawn from them: [count, C, 8, 8]."""
+        """Random pixels, each image with a brightness of its own, and bits drawn from them: [count, C, H, W]."""
         random = numpy_generator("conformance images", name)
         brightest = random.integers(2, 2 * _LEVELS, size=(count, 1, 1, 1))
         pixels = random.integers(brightest, size=(count, *self.data.shape)).clip(max=_LEVELS).astype("uint8")
         return torch.from_numpy(pixels), torch.from_numpy(draw_bits(pixels, _LEVELS, random))
 
 
-def subjects_of(adapter_class: type[Adapter], params: Mapping[str, Any], preset: str) -> list[Subject]:
-    """One for each likelihood that the adapter answers for (`mae_bench.job.likelihoods`); never none.
+def subjects_of(
+    adapter_class: type[Adapter],
+    params: Mapping[str, Any],
+    preset: str,
+    shape: Shape | None = None,
+    likelihood: Likelihood | None = None,
+) -> list[Subject]:
+    """One for each likelihood that the adapter answers for (`mae_bench.job.likelihoods`), or the one for `likelihood`.
 
     Of those that it declares, also one whose images the constructor declines, unless it declines all.
     """
+    if likelihood:
+        return [Subject(adapter_class, params, preset, likelihood, shape)]
     try:
         declared = declared_likelihoods(adapter_class)
     except MaeBenchError:
         declared = ("bernoulli",)  # the rule construction reports it
-    subjects = [Subject(adapter_class, params, preset, likelihood) for likelihood in declared or LIKELIHOODS]
+    subjects = [Subject(adapter_class, params, preset, one, shape) for one in declared or LIKELIHOODS]
     accepted = [subject for subject in subjects if not _declines(subject)]
     if not accepted:
         subjects = subjects[:1]  # the rule construction says so
@@ -156,13 +220,22 @@ def subjects_of(adapter_class: type[Adapter], params: Mapping[str, Any], preset:
     return subjects
 
 
+def _fails(question: str, put: Question, model: Adapter, x: Tensor) -> bool:
+    """Whether it ends in an error, or in pictures of another size than those of x."""
+    try:
+        answer = put(model, x)
+    except NotSupported:
+        return False
+    except Exception:
+        return True
+    return question in PICTURES and isinstance(answer, Tensor) and answer.shape[1:] != x.shape[1:]
+
+
 def _declines(subject: Subject) -> bool:
     try:
         _ = subject.data
     except NotSupported:
         return True
-    except Exception:
-        return False  # a fault of the constructor: the rule construction reports it
     return False
 
 
@@ -177,12 +250,14 @@ def _takes_note(subject: Subject) -> bool:
 class Rule:
     """check: returns a sentence that says what holds, or raises Broken, NotApplicable or NotSupported.
 
-    needs: names of the rules that must be kept before this one can be checked.
+    needs: names of the rules that must be kept before this one can be checked. density: whether it is about the
+    likelihood, which a model may not answer for on the task that is named.
     """
 
     name: str
     check: Callable[[Subject], str]
     needs: tuple[str, ...] = ()
+    density: bool = False
 
 
 @torch.no_grad()

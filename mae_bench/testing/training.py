@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mae_bench.adapter import NotSupported
+from mae_bench.foundation.errors import MaeBenchError
 from mae_bench.job.checkpoint import MODEL_FILE, load_checkpoint, save_checkpoint
 from mae_bench.testing.subject import Broken, NotApplicable, Subject, ask, first_difference
 
@@ -42,13 +43,13 @@ def gradients(subject: Subject) -> str:
 def training(subject: Subject) -> str:
     """`fit` ends without an error on 200 images, and all weights are finite after it.
 
-    The default `fit` asks for `loss(x)` and, to validate, `importance_terms(x, 1)`; a model without them needs a `fit`
-    of its own.
+    The default `fit` asks for `loss(x)` and, to validate, `importance_terms(x, 1)`; a model without a density is
+    validated by its loss, and one without a loss needs a `fit` of its own.
     """
     try:
         model = subject.fitted
-    except NotSupported as error:
-        raise Broken(f"fit cannot train it: {error}; write the method, or a fit of your own") from error
+    except (NotSupported, MaeBenchError) as error:
+        raise Broken(f"fit cannot train it: {str(error).rstrip('.')}") from error
     except Exception as error:
         raise Broken(f"fit raised {subject.describe(error)}; correct the adapter") from error
     for name, tensor in model.state_dict().items():

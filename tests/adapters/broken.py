@@ -107,11 +107,6 @@ class FunctionAsDefault(Sound):
         super().__init__(data, preset)
 
 
-class DeclinesEverything(Sound):
-    def __init__(self, data, preset):
-        raise NotSupported("never")
-
-
 class UnknownLikelihood(Sound):
     likelihoods = frozenset({"bernoulli", "binary"})
 

@@ -14,7 +14,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mae_bench.data.images import ByteImages
-from mae_bench.job.training import TrainingContext
+from mae_bench.job.training_context import TrainingContext
 from mae_bench.metrics.density import score_shard
 from mae_bench.vae import VAE
 from tests.gpu.subject import DEVICE, MODELS, ON_GPU, TASKS, make_model, random_images, random_levels, shipped_task

@@ -13,7 +13,7 @@ from mae_bench.data import DataSet, load_data
 from mae_bench.job import execute as execute_module
 from mae_bench.job.checkpoint import load_checkpoint
 from mae_bench.job.execute import _basis_of_scores, _fit
-from mae_bench.job.training import TrainingContext
+from mae_bench.job.training_context import TrainingContext
 from mae_bench.planning.plan import Job, plan
 from mae_bench.planning.registry import resolve_models
 from mae_bench.planning.task import Task

@@ -15,7 +15,8 @@ from mae_bench import Adapter, DataSpec, ImportanceTerms, Loss
 from mae_bench.foundation.errors import TrainingError, UsageError
 from mae_bench.job.checkpoint import TRAINING_FILE
 from mae_bench.job.settings import JobSettings
-from mae_bench.job.training import TrainingContext, TrainingLoop
+from mae_bench.job.training import TrainingLoop
+from mae_bench.job.training_context import TrainingContext
 from mae_bench.planning.registry import load_adapter_class
 from mae_bench.planning.task import TrainingSettings
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from mae_bench import Adapter, ImportanceTerms, Loss
 from mae_bench.foundation.seeding import derive_seed
-from mae_bench.job.training import TrainingContext, TrainingLoop
+from mae_bench.job.training import TrainingLoop
+from mae_bench.job.training_context import TrainingContext
 from mae_bench.planning.task import TrainingSettings
 from tests.job.test_training import SETTINGS, CountedImages, FixedImages, Noisy, context, fresh_model, scripted
 

@@ -7,7 +7,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mae_bench.data import load_data
-from mae_bench.job.training import STEPS_BETWEEN_CHECKS, TrainingContext
+from mae_bench.job.training import STEPS_BETWEEN_CHECKS
+from mae_bench.job.training_context import TrainingContext
 from mae_bench.planning.registry import build_adapter, resolve_models
 from mae_bench.planning.task import Task
 

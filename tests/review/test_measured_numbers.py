@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from mae_bench.data import data_spec, load_data
 from mae_bench.foundation.content import content_folder
-from mae_bench.job.execute import _own_fit_outcome
 from mae_bench.job.settings import JobSettings
-from mae_bench.job.training import TrainingContext
+from mae_bench.job.training_context import TrainingContext
 from mae_bench.metrics.density import ShardScores, combine_shards
 from mae_bench.metrics.posterior import _measurements, jackknife_errors
 from mae_bench.metrics.settings import sample_levels
@@ -246,10 +245,3 @@ def test_a_training_that_was_cut_short(train, honest_record, digits_task, tmp_pa
         cut = train(digits_task, 1e-9, tmp_path, max_epochs=2)
     assert cut["own_settings"] == {"max_epochs": 2}
     assert judge(record, digits_task, cut) == []
-
-
-def test_a_fit_of_its_own(honest_record, digits_task):
-    training = asdict(_own_fit_outcome(0.25, 1))
-    training["clock"] = training.pop("seconds")
-    del training["threads"]
-    assert judge(honest_record(preset="smoke"), digits_task, training) == []

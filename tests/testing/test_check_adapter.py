@@ -28,7 +28,6 @@ BROKEN = [
     ("LayersBeforeSuper", "construction", r"cannot assign module before Module.__init__.*super\(\).__init__"),
     ("OtherPreset", "construction", "changed self.data or self.preset"),
     ("FunctionAsDefault", "construction", "default of activation is not a finite JSON value"),
-    ("DeclinesEverything", "construction", r"declines images of 8x8 pixels of every likelihood \(bernoulli and disc"),
     (
         "UnknownLikelihood",
         "construction",

@@ -4,7 +4,7 @@ Imports nothing, for the command line asks for the names.
 """
 
 FIGURES = {
-    "reconstructions": "test images beside what MAE and VLAE make of them (the paper's Figures 2 and 4)",
+    "reconstructions": "test images beside what MAE, VLAE and others make of them (the paper's Figures 2 and 4)",
     "samples": "images from every model (Figures 3, 4 and 6)",
     "tsne": "the latent space of every model in two dimensions, MAE over eta and gamma (Figure 5)",
     "nll-samples": "NLL against the number of importance samples",

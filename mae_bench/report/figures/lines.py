@@ -19,7 +19,7 @@ from mae_bench.report.figures.drawing import (
     wrapped,
 )
 from mae_bench.report.layout import row_label
-from mae_bench.report.plots import Plot, nll_against_samples, score_against_kl, training_by_model
+from mae_bench.report.plots import OWN_LOSS, Plot, nll_against_samples, score_against_kl, training_by_model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,9 +90,12 @@ def draw_training(board: Board) -> Drawing:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=LEGENDS_ABREAST)
     figure.set_figheight(HEIGHT + 0.17 * len(rows) / LEGENDS_ABREAST)
+    own, terms = "", "Middle and right"
+    if any(plot.title == OWN_LOSS for plot in plots):
+        own, terms = " Second: the own loss of models without that bound, in its own unit.", "Last two"
     caption = (
-        "Left: the negative evidence lower bound on the validation images after each epoch, of the averaged weights. "
-        f"Middle and right: the two terms of the training images' bound, means over each epoch. {BAND}"
+        "Left: the negative evidence lower bound on the validation images after each epoch, of the averaged weights."
+        f"{own} {terms}: the two terms of the training images' bound, means over each epoch. {BAND}"
     )
     return Drawing(figure, title, caption, _records(rows), line_work=True, left_out=left_out)
 

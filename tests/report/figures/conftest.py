@@ -85,13 +85,13 @@ def board_of(store, digits_task):
 
 @pytest.fixture
 def trained_models(store, board_of, digits_task):
-    """`trained_models()`: the models of the store's one board."""
+    """`trained_models(task, model_files)`: the models of the store's one board."""
 
-    def trained_models(task=digits_task):
+    def trained_models(task=digits_task, model_files=()):
         return TrainedModels(
             board_of(task),
             task,
-            gallery_of=partial(Gallery, model_files=(), device="cpu"),
+            gallery_of=partial(Gallery, model_files=model_files, device="cpu"),
             weights_of=lambda record: checkpoint_of(record, store.path_of(record), None),
         )
 

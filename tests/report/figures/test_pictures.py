@@ -8,6 +8,7 @@ from mae_bench.adapter import NotSupported
 from mae_bench.data import load_data
 from mae_bench.report.figures.drawing import NothingToDraw
 from mae_bench.report.figures.pictures import contact_sheet, draw_reconstructions, draw_samples, reconstruction_sheet
+from tests.adapters import strangers
 
 pytestmark = pytest.mark.usefixtures("figure_style")
 
@@ -91,12 +92,33 @@ def test_one_of_the_two_is_drawn_alone_and_the_other_named(add, trained_models):
     add("vlae", weights=False)
     drawing = draw_reconstructions(trained_models())
     assert [name for name, _ in headings(drawing.figure)] == ["original", "MAE"] * 4
-    assert drawing.left_out == ("no VLAE has a checkpoint",)
+    assert drawing.left_out == ("no checkpoint of VLAE with free bits 0.01",)
 
 
-def test_without_both_there_is_nothing_to_draw(add, trained_models):
-    add("resnet_vae")
-    with pytest.raises(NothingToDraw, match="no MAE has a checkpoint; no VLAE has a checkpoint"):
+def test_other_models_follow_and_are_drawn_where_neither_of_the_two_is(add, trained_models, answer_with):
+    add("resnet_vae,pixelcnn")
+    drawing = draw_reconstructions(trained_models())
+    assert [name for name, _ in headings(drawing.figure)] == ["original", "RESNET_VAE"] * 4
+    (left_out,) = drawing.left_out
+    assert left_out.startswith("pixelcnn") and "does not reconstruct" in left_out
+    add("vlae,mae,vae")
+    drawing = draw_reconstructions(trained_models())
+    assert [name for name, _ in headings(drawing.figure)] == ["original", "MAE", "VLAE", "RESNET_VAE", "VAE"] * 2
+    assert drawing.title.startswith("Reconstructions by 4 models: digits")
+
+
+def test_a_model_of_ones_own_is_drawn_alone_and_the_best_of_its_parameters(add, trained_models):
+    add(f"{strangers.__file__}:WithoutDensity[units=2]", metrics={"nll": 20.0})
+    add(f"{strangers.__file__}:WithoutDensity[units=3]", metrics={"nll": 10.0})
+    drawing = draw_reconstructions(trained_models(model_files=[strangers.__file__]))
+    assert [name for name, _ in headings(drawing.figure)] == ["original", "WithoutDensity"] * 4
+    (record,) = drawing.records
+    assert record.model.params == {"units": 3}
+
+
+def test_without_a_checkpoint_there_is_nothing_to_draw(add, trained_models):
+    add("mae", weights=False)
+    with pytest.raises(NothingToDraw, match="no model has a checkpoint"):
         draw_reconstructions(trained_models())
 
 
