@@ -114,7 +114,7 @@ def _row(row: Row, columns: Sequence[Column], badges: Badges) -> tuple[TextCell,
 def _cell(row: Row, column: Column) -> TextCell:
     if not column.stderr:
         cell = row.cells[column.metric]
-        return TextCell(format_sample(column.metric, cell.mean, cell.std), cell.bold, cell.mean)
+        return TextCell(format_mean(column.metric, cell.mean, cell.std), cell.bold, cell.mean)
     value = _stderr(row, column.metric)
     return TextCell(format_mean(column.metric, value), value=value)
 
@@ -148,7 +148,7 @@ def format_mean(metric: str, mean: float | None, spread: float | None = None, ab
 def format_sample(metric: str, mean: float | None, spread: float | None = None) -> str:
     """Like `format_mean`, in the decimals that the spread leaves certain: those of its first two digits.
 
-    Never more than one beyond those of the metric's unit.
+    Never more than one beyond those of the metric's unit. For pages, where a column need not be of one width.
     """
     kind = metric_kind(metric)
     scale = 100 if kind.unit == "accuracy" else 1

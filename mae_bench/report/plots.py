@@ -68,7 +68,7 @@ class Plot:
 
     key: its name on its page. description: sentences that say what it shows. headings, rows: the same numbers as text;
     the first cell of a row names it. ticks: the words along the x axis, by x; empty for an axis of numbers. joined:
-    whether a line joins the points of a series. sums: whether lines join the places of equal x + y. needs: what a
+    whether a line joins the points of a series. sums: whether lines join the places of equal x + y. whole: whether x is a count. needs: what a
     model without points lacks.
     """
 
@@ -83,6 +83,7 @@ class Plot:
     ticks: Mapping[float, str] = field(default_factory=dict)
     joined: bool = True
     sums: bool = False
+    whole: bool = False
     needs: str = "numbers"
 
     @property
@@ -209,7 +210,11 @@ def training_by_seed(records: Sequence[Record], key: str) -> Plot:
     """The negative ELBO of every epoch, on the validation and the training images: two lines for each of `records`."""
     found = {f"seed {record.seed}": _curves(record) for record in records}
     lines = [
-        (f"{seed}, {split}", curve, SEED_LOOKS[number % len(SEED_LOOKS)] + ("" if split == "validation" else " training"))
+        (
+            f"{seed}, {split}",
+            curve,
+            SEED_LOOKS[number % len(SEED_LOOKS)] + ("" if split == "validation" else " training"),
+        )
         for number, (seed, curves) in enumerate(found.items())
         for split, curve in curves.items()
     ]
@@ -229,6 +234,7 @@ def training_by_seed(records: Sequence[Record], key: str) -> Plot:
             (str(epoch), *(format_sample("negative_elbo", curve.get(epoch)) for _, curve, _ in lines))
             for epoch in sorted({epoch for _, curve, _ in lines for epoch in curve})
         ),
+        whole=True,
     )
 
 

@@ -116,19 +116,20 @@ def written_defaults(name: str) -> dict[str, Any]:
         return {}
     tree = ast.parse(path.read_text(encoding="utf-8"))
     constructors = [
-        node
+        node.args
         for owner in tree.body
         if isinstance(owner, ast.ClassDef)
         for node in owner.body
-        if isinstance(node, ast.FunctionDef) and node.name == "__init__" and len(node.args.args) > 1
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__"
     ]
     found: dict[str, Any] = {}
-    for constructor in constructors:
-        names = [argument.arg for argument in constructor.args.args]
+    for arguments in constructors:
+        names = [argument.arg for argument in arguments.args]
         if names[1:3] != ["data", "preset"]:  # a layer of the model, not the model
             continue
-        values = constructor.args.defaults
-        found |= dict(zip(names[len(names) - len(values) :], map(ast.literal_eval, values), strict=True))
+        optional = [*names[len(names) - len(arguments.defaults) :], *(one.arg for one in arguments.kwonlyargs)]
+        values = [*arguments.defaults, *arguments.kw_defaults]
+        found |= {name: ast.literal_eval(value) for name, value in zip(optional, values, strict=True) if value}
     return found
 
 

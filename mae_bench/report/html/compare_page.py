@@ -45,6 +45,7 @@ def comparison_data(view: BoardView) -> dict[str, Any]:
             "key": page_row.naming.key,
             "name": page_row.naming.short,
             "full": page_row.naming.full,
+            "seeds": page_row.seeds,
             "values": [
                 _sample(cell.mean, cell.std, cell.n) if (cell := row.cells.get(metric)) else None
                 for metric in board.metrics
@@ -55,8 +56,9 @@ def comparison_data(view: BoardView) -> dict[str, Any]:
     reported = [
         {
             "key": page_row.naming.key,
-            "name": f"{page_row.naming.short} (reported)",
+            "name": page_row.naming.short,
             "full": page_row.naming.full,
+            "seeds": None,
             "values": [_sample(row.metrics.get(metric), None, 1) for metric in board.metrics],
         }
         for page_row, row in zip(view.rows[len(view.measured) :], board.reported, strict=True)

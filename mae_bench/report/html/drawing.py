@@ -113,7 +113,9 @@ def draw_strip(values: Sequence[tuple[float, str, str]]) -> Markup:
         )
         for value, look, name in values
     ]
-    head = Markup('<svg class="strip" viewBox="0 0 {:g} {:g}" preserveAspectRatio="none" role="img" aria-label="{}"><path class="axis" d="M0 11H{:g}"></path>')
+    head = Markup(
+        '<svg class="strip" viewBox="0 0 {:g} {:g}" preserveAspectRatio="none" role="img" aria-label="{}"><path class="axis" d="M0 11H{:g}"></path>'
+    )
     label = f"The spread of {len(values)} rows"
     return head.format(width, height, label, width) + Markup("").join(strokes) + Markup("</svg>")
 
@@ -150,19 +152,19 @@ def _axes(plot: Plot, series: Iterable[Series], places: dict[float, float]) -> t
     if places:
         ticks = tuple(zip(places.values(), plot.ticks.values(), strict=True))
         return Axis(-0.25, len(places) - 0.75, LEFT, WIDTH - RIGHT, ticks), y_axis
-    return _axis([_ends(point.x, point.x_error) for point in points], LEFT, WIDTH - RIGHT), y_axis
+    return _axis([_ends(point.x, point.x_error) for point in points], LEFT, WIDTH - RIGHT, plot.whole), y_axis
 
 
 def _ends(value: float, error: float | None) -> tuple[float, float]:
     return value - (error or 0.0), value + (error or 0.0)
 
 
-def _axis(ends: Sequence[tuple[float, float]], start: float, end: float) -> Axis:
+def _axis(ends: Sequence[tuple[float, float]], start: float, end: float, whole: bool = False) -> Axis:
     lowest, highest = min((low for low, _ in ends), default=0.0), max((high for _, high in ends), default=1.0)
     spare = MARGIN * (highest - lowest) or max(abs(highest) * MARGIN, 0.5)
     lowest, highest = lowest - spare, highest + spare
-    ticks = nice_ticks(lowest, highest)
-    decimals = max(0, -floor(log10(ticks[1] - ticks[0]) + 1e-9)) if len(ticks) > 1 else 2
+    ticks = [tick for tick in nice_ticks(lowest, highest) if not whole or tick == int(tick)]
+    decimals = max(0, -floor(log10(ticks[1] - ticks[0]) + 1e-9)) if len(ticks) > 1 else 0
     return Axis(lowest, highest, start, end, tuple((tick, f"{tick:.{decimals}f}") for tick in ticks))
 
 
@@ -170,7 +172,9 @@ def _grid(x_axis: Axis, y_axis: Axis) -> list[Markup]:
     """Grid lines and numbers, one path for all lines."""
     rows = [(_number(y_axis.place(tick)), text) for tick, text in y_axis.ticks]
     columns = [(_number(x_axis.place(tick)), text) for tick, text in x_axis.ticks]
-    lines = [f"M{LEFT:g} {y}H{WIDTH - RIGHT:g}" for y, _ in rows] + [f"M{x} {TOP:g}V{HEIGHT - BOTTOM:g}" for x, _ in columns]
+    lines = [f"M{LEFT:g} {y}H{WIDTH - RIGHT:g}" for y, _ in rows] + [
+        f"M{x} {TOP:g}V{HEIGHT - BOTTOM:g}" for x, _ in columns
+    ]
     frame = f"M{LEFT:g} {TOP:g}V{HEIGHT - BOTTOM:g}H{WIDTH - RIGHT:g}"
     return [
         Markup('<path class="grid" d="{}"></path><path class="axis" d="{}"></path>').format("".join(lines), frame),

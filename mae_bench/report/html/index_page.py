@@ -119,7 +119,9 @@ class RankingTable:
 def _rankings(boards: Sequence[Board]) -> list[RankingTable]:
     """A table for each preset and each of `RANKED_BY` for which models share boards, the newest version of each task."""
     found = []
-    newest = {(board.task, board.preset): board for board in sorted(boards, key=lambda board: board.version)}
+    newest: dict[tuple[str, str], Board] = {}
+    for board in boards:  # of one task and preset, the newest version comes first
+        newest.setdefault((board.task, board.preset), board)
     by_preset = sorted(newest.values(), key=lambda board: (preset_place(board.preset), board.preset))
     for preset, group in groupby(by_preset, key=lambda board: board.preset):
         shared = list(group)
@@ -146,7 +148,8 @@ def _ranking_table(preset: str, words: str, ranking: Ranking) -> RankingTable:
         if ranking.p_value is None
         else f"Friedman's test that ranks are due to chance: p = {ranking.p_value:.2g}."
     )
-    out = f"{ranking.left_out} more models are ranked on only some of these tasks, and left out. " * bool(ranking.left_out)
+    others = "1 more model is" if ranking.left_out == 1 else f"{ranking.left_out} more models are"
+    out = f"{others} ranked on only some of these tasks, and left out. " * bool(ranking.left_out)
     return RankingTable(
         title=f"By {words}, preset {preset}",
         notes=(f"{len(rows)} models that were all measured on {tasks}. {out}{test}",),

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import groupby, zip_longest
 
 from mae_bench.boards.aggregate import Board, Row
 from mae_bench.metrics.catalogue import FAMILIES as METRIC_FAMILIES
 from mae_bench.metrics.catalogue import metric_kind
 from mae_bench.report.html.preset import describe_preset, newest_record
-from mae_bench.report.layout import Column, Layout, TextCell, board_columns, compact_columns, lay_out, meaning_of
+from mae_bench.report.layout import (
+    Column,
+    Layout,
+    TextCell,
+    board_columns,
+    compact_columns,
+    format_sample,
+    lay_out,
+    meaning_of,
+)
 from mae_bench.report.plots import REPORTED
 from mae_bench.report.systems import Naming, name_rows, page_name
 from mae_bench.review.badges import Badges
@@ -124,8 +133,11 @@ def view_board(board: Board, badges: Badges) -> BoardView:
     groups = tuple(
         (key, GROUPS[key], len(list(found))) for key, found in groupby(headings, key=lambda heading: heading.group)
     )
-    cells = [tuple(row[2 + place] for place in places) for row in layout.rows]
     own = (*board.rows, *board.unranked)
+    cells = [
+        tuple(_cell(columns[place], row, laid_out[2 + place]) for place in places)
+        for row, laid_out in zip_longest(own, layout.rows)
+    ]
     rows = [
         PageRow(
             row.standing,
@@ -159,6 +171,14 @@ def addresses(board: Board) -> list[str]:
     rows = len(board.rows) + len(board.unranked) + len(board.reported)
     compared = [f"{folder}/compare.html"] if rows > 1 else []
     return [f"{folder}/index.html", *compared, *(f"{folder}/{model}.html" for model in models)]
+
+
+def _cell(column: Column, row: Row | None, laid_out: TextCell) -> TextCell:
+    """A measured mean in the decimals that its spread leaves certain; anything else as the other outputs have it."""
+    if row is None or column.stderr:
+        return laid_out
+    cell = row.cells[column.metric]
+    return replace(laid_out, text=format_sample(column.metric, cell.mean, cell.std))
 
 
 def _group_of(column: Column, compact: Sequence[str]) -> str:

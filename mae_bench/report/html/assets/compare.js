@@ -35,10 +35,16 @@
   };
   const sample = (metric, value) => {
     if (value === null) return "–";
-    const [mean, std, n] = value;
+    const [mean, std] = value;
     const digits = decimals(metric, std);
     const spread = std === null ? "" : ` ± ${std === 0 ? "0" : (metric.scale * std).toFixed(digits)}`;
-    return `${(metric.scale * mean).toFixed(digits)}${spread} (${n})`;
+    return `${(metric.scale * mean).toFixed(digits)}${spread}`;
+  };
+  const signed = (text) => (text.startsWith("-") ? `−${text.slice(1)}` : `+${text}`);
+  const named = (row) => {
+    const cell = make("th", row.name, { scope: "col", class: "number", title: row.full });
+    cell.append(make("span", row.seeds === null ? "reported" : `${row.seeds} seed${row.seeds === 1 ? "" : "s"}`, { class: "unit" }));
+    return cell;
   };
   const verdict = (metric, change, separated) => {
     if (!separated) return "not separated";
@@ -56,17 +62,16 @@
 
     const table = make("table", null);
     const head = table.createTHead().insertRow();
-    head.append(make("th", "metric", { scope: "col" }), make("th", first.name, { scope: "col", class: "number" }));
+    head.append(make("th", "metric", { scope: "col", class: "model" }), named(first));
     for (const other of others) {
-      head.append(make("th", other.name, { scope: "col", class: "number" }));
-      head.append(make("th", "difference from the first", { scope: "col", class: "number" }));
-      head.append(make("th", "p", { scope: "col", class: "number" }), make("th", "verdict", { scope: "col" }));
+      head.append(named(other), make("th", "minus the first", { scope: "col", class: "number" }));
+      head.append(make("th", "test", { scope: "col" }));
     }
     const body = table.createTBody();
     metrics.forEach((metric, m) => {
       const line = body.insertRow();
       const arrow = { lower: " ↓", higher: " ↑", none: "" }[metric.direction];
-      const title = make("th", `${metric.title}${arrow}`, { scope: "row", title: metric.meaning });
+      const title = make("th", `${metric.title}${arrow}`, { scope: "row", class: "model", title: metric.meaning });
       if (metric.unit && metric.unit !== metric.title) title.append(make("span", metric.unit, { class: "unit" }));
       line.append(title, make("td", sample(metric, first.values[m]), { class: "number" }));
       others.forEach((other, o) => {
@@ -74,11 +79,10 @@
         line.append(make("td", sample(metric, value), { class: "number" }));
         const change = base === null || value === null ? null : value[0] - base[0];
         const digits = change === null ? 0 : Math.max(decimals(metric, base[1]), decimals(metric, value[1]));
-        const shown = change === null ? "–" : `${change < 0 ? "" : "+"}${(metric.scale * change).toFixed(digits)}`;
-        line.append(make("td", shown, { class: "number" }));
-        line.append(make("td", test === null ? "–" : test < 1e-4 ? test.toExponential(0) : test.toPrecision(2), { class: "number" }));
-        const word = test === null ? (change === null ? "–" : "not tested") : verdict(metric, change, separated[m * others.length + o]);
-        line.append(make("td", word, { class: word.replace(" ", "-") }));
+        line.append(make("td", change === null ? "–" : signed((metric.scale * change).toFixed(digits)), { class: "number" }));
+        const word = test !== null ? verdict(metric, change, separated[m * others.length + o]) : change === null ? "–" : "not tested";
+        const p = test === null ? "" : `, p = ${test < 1e-4 ? test.toExponential(0) : test.toPrecision(2)}`;
+        line.append(make("td", word + p, { class: `verdict ${word.replace(" ", "-")}` }));
       });
     });
     region.replaceChildren(table);
