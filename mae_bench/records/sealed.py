@@ -5,10 +5,10 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from mae_bench.foundation.canonical import canonical_json
+from mae_bench.foundation.canonical import canonical_json, sha256_of
 from mae_bench.foundation.errors import RecordError
 from mae_bench.foundation.text import quoted
-from mae_bench.records.schema import Section, content_hash
+from mae_bench.records.schema import Section
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -23,7 +23,8 @@ def check_seal(kind: type[AnySection], content: Any, seal: str, *, what: str, na
         given = canonical_json(content)
         given.encode()
         checked = kind.model_validate_json(json.dumps(content), strict=True)
-        intact = content_hash(checked, seal) == getattr(checked, seal)
+        written = checked.model_dump(mode="json", exclude_unset=True)
+        intact = sha256_of({key: value for key, value in written.items() if key != seal}) == getattr(checked, seal)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = quoted(".".join(str(part) for part in first["loc"]))
@@ -32,7 +33,6 @@ def check_seal(kind: type[AnySection], content: Any, seal: str, *, what: str, na
         ) from error
     except ValueError as error:  # text that cannot be encoded as UTF-8
         raise RecordError(f"{what} {name} cannot be hashed ({quoted(error)}); {remedy}.") from error
-    written = checked.model_dump(mode="json", exclude_unset=True)
     place = None if canonical_json(written) == given else _rewritten(content, written)
     if place is not None:
         raise RecordError(

@@ -68,8 +68,8 @@ class Plot:
 
     key: its name on its page. description: sentences that say what it shows. headings, rows: the same numbers as text;
     the first cell of a row names it. ticks: the words along the x axis, by x; empty for an axis of numbers. joined:
-    whether a line joins the points of a series. sums: whether lines join the places of equal x + y. whole: whether x is a count. needs: what a
-    model without points lacks.
+    whether a line joins the points of a series. sums: whether lines join the places of equal x + y. whole: whether x
+    is a count. needs: what a model without points lacks.
     """
 
     key: str

@@ -114,7 +114,8 @@ def draw_strip(values: Sequence[tuple[float, str, str]]) -> Markup:
         for value, look, name in values
     ]
     head = Markup(
-        '<svg class="strip" viewBox="0 0 {:g} {:g}" preserveAspectRatio="none" role="img" aria-label="{}"><path class="axis" d="M0 11H{:g}"></path>'
+        '<svg class="strip" viewBox="0 0 {:g} {:g}" preserveAspectRatio="none" role="img" aria-label="{}">'
+        '<path class="axis" d="M0 11H{:g}"></path>'
     )
     label = f"The spread of {len(values)} rows"
     return head.format(width, height, label, width) + Markup("").join(strokes) + Markup("</svg>")

@@ -117,7 +117,7 @@ class RankingTable:
 
 
 def _rankings(boards: Sequence[Board]) -> list[RankingTable]:
-    """A table for each preset and each of `RANKED_BY` for which models share boards, the newest version of each task."""
+    """A table for each preset and each of `RANKED_BY` for which models share boards, of each task's newest version."""
     found = []
     newest: dict[tuple[str, str], Board] = {}
     for board in boards:  # of one task and preset, the newest version comes first

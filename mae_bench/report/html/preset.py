@@ -50,11 +50,9 @@ def board_commands(board: Board) -> tuple[list[str], int]:
     own = [row for row in rows if known_task and _is_built_in("baselines", f"{row.name}.py")]
     for row in own:
         by_seeds.setdefault(row.seeds, {})[row.label] = None
+    job = ("--tasks", board.task, "--preset", board.preset, "--seeds")
     commands = [
-        shlex.join(
-            ["mae-bench", "run", "--models", ",".join(labels), "--tasks", board.task, "--preset", board.preset]
-            + ["--seeds", ",".join(map(str, seeds))]
-        )
+        shlex.join(["mae-bench", "run", "--models", ",".join(labels), *job, ",".join(map(str, seeds))])
         for seeds, labels in by_seeds.items()
     ]
     return commands, len(board.rows) - len(own)

@@ -28,7 +28,7 @@ UNITS = {"accuracy": "%", "units": "", "samples": ""}
 BETTER = {"lower": "lower is better", "higher": "higher is better", "none": ""}
 COMPACT = "compact"
 """The group of columns that every reader sees first."""
-GROUPS = {COMPACT: "At a glance", **METRIC_FAMILIES}
+GROUPS = {COMPACT: "At a glance"} | {str(key): title for key, title in METRIC_FAMILIES.items()}
 STDERR_MEANING = "the standard error over the test images, mean over seeds"
 
 

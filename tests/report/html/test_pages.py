@@ -84,7 +84,17 @@ def test_a_board_shows_the_cells_of_the_markdown_and_the_same_ones_bold(full_boa
 def test_the_columns_that_everybody_wants_come_first_and_the_score_before_status_and_seeds(full_boards, read_page):
     page = read_page(board_page(full_boards[0]))
     titles = [cell[0].split(",")[0].removesuffix("nats") for cell in page.rows[1]]
-    assert titles == "model,NLL ↓,active units,KNN 100 ↑,status,seeds,test s.e.,bits/dim ↓,MPD".split(",")
+    assert titles == [
+        "model",
+        "NLL ↓",
+        "active units",
+        "KNN 100 ↑",
+        "status",
+        "seeds",
+        "test s.e.",
+        "bits/dim ↓",
+        "MPD",
+    ]
     assert [cell[0] for cell in page.rows[0]] == ["", "At a glance", "Runs", "Likelihood", "Posterior geometry"]
     toggles = {
         a["id"] for tag, a in page.elements if a.get("type") == "checkbox" and a.get("id", "").startswith("show-")
