@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 from typing import Annotated, Literal
 
@@ -86,6 +87,7 @@ _PROBES = {
 """The probes come in as many forms as a protocol asks for: a pattern of names and the title of each."""
 
 
+@lru_cache(maxsize=1000)
 def metric_kind(name: str) -> MetricKind:
     """The kind of the metric `name`; ValueError if there is no such metric."""
     if name in KINDS:
