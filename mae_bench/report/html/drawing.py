@@ -16,7 +16,7 @@ from mae_bench.report.plots import REPORTED, SEED_LOOKS, Plot, Point, Series
 from mae_bench.report.systems import FAMILIES
 
 WIDTH, HEIGHT = 480.0, 340.0
-LEFT, RIGHT, TOP, BOTTOM = 56.0, 14.0, 12.0, 46.0
+LEFT, RIGHT, TOP, BOTTOM = 66.0, 14.0, 12.0, 46.0
 """The room for the axes, in the drawing's units."""
 MARGIN = 0.06
 """What an axis of numbers leaves free at both ends, as a part of its length."""
@@ -83,7 +83,7 @@ def draw(plot: Plot) -> Markup:
         *(_iso_lines(x_axis, y_axis) if plot.sums else ()),
         *(_series(one, plot, x_axis, y_axis, places) for one in ordered if one.points),
         _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, plot.x_label, "middle label"),
-        _turned(14, (TOP + HEIGHT - BOTTOM) / 2, plot.y_label),
+        _turned(13, (TOP + HEIGHT - BOTTOM) / 2, plot.y_label),
     ]
     names = Markup('<title id="{0}-title">{1}</title><desc id="{0}-desc">{2}</desc>').format(
         plot.key, printable(plot.title), printable(describe(plot))
