@@ -87,11 +87,13 @@ _PROBES = {
 """The probes come in as many forms as a protocol asks for: a pattern of names and the title of each."""
 
 
-@lru_cache(maxsize=1000)
 def metric_kind(name: str) -> MetricKind:
     """The kind of the metric `name`; ValueError if there is no such metric."""
-    if name in KINDS:
-        return KINDS[name]
+    return KINDS[name] if name in KINDS else _probe_kind(name)
+
+
+@lru_cache(maxsize=1000)
+def _probe_kind(name: str) -> MetricKind:
     for pattern, title in _PROBES.items():
         if match := re.fullmatch(pattern, name):
             return _probe(name, title.format(*match.groups()))

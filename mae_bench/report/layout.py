@@ -162,7 +162,7 @@ def format_sample(metric: str, mean: float | None, spread: float | None = None) 
 
 def meaning_of(metric: str) -> str:
     """A line for someone who does not know `metric`; the number in a probe's name stands for N."""
-    return MEANINGS[metric if metric in MEANINGS else re.sub(r"_(\d+|all)(?=_|$)", "_N", metric)]
+    return MEANINGS.get(re.sub(r"_(\d+|all)(?=_|$)", "_N", metric)) or title_with_unit(metric)
 
 
 def format_value(metric: str, value: float) -> str:

@@ -7,10 +7,9 @@ from typing import Any
 
 from mae_bench.boards.aggregate import Board
 from mae_bench.foundation.content import content_folder
+from mae_bench.planning.task import PRESETS
 from mae_bench.report.plots import MOST_ROWS
 
-PLACES = ("paper", "medium", "small", "smoke")
-"""Presets from the one whose numbers mean most to the one whose numbers mean least."""
 COMPARABLE = {
     "paper": "The paper's networks and protocol: comparable with published figures.",
     "medium": "Trained until the rate has fallen to a tenth, which nearly converges: differences between models show, "
@@ -60,7 +59,7 @@ def board_commands(board: Board) -> tuple[list[str], int]:
 
 def preset_place(preset: str) -> int:
     """0 for the preset whose numbers mean most; presets that mae-bench does not know come last."""
-    return PLACES.index(preset) if preset in PLACES else len(PLACES)
+    return PRESETS[::-1].index(preset) if preset in PRESETS else len(PRESETS)
 
 
 def _is_built_in(folder: str, name: str) -> bool:
