@@ -31,6 +31,7 @@ from mae_bench.records.store import Store
 from mae_bench.report.figures import make
 from mae_bench.report.figures.drawing import Drawing
 from mae_bench.report.html.pages import render_board
+from mae_bench.report.html.view import view_board
 from mae_bench.report.layout import lay_out
 from mae_bench.report.progress import PlainDisplay
 from mae_bench.review.badges import NO_BADGES
@@ -65,7 +66,7 @@ def test_a_metric_is_its_kind_and_its_measurement(monkeypatch: pytest.MonkeyPatc
     column = layout.headings.index("mean variance ↓")
     assert layout.rows[0][column].text == "0.2500"
     assert layout.headings[column - 1] == "active units"
-    assert "Posterior geometry" in render_board(board, NO_BADGES)
+    assert "Posterior geometry" in render_board(view_board(board, NO_BADGES))
     value = 0.75
     invoke(*run, "--overwrite-strategy", "always")
     [fault] = check_records([Path("results")], [digits_task]).faults

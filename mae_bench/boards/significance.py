@@ -26,15 +26,24 @@ def inseparable_from_best(samples: Sequence[Sample], direction: Direction) -> se
     sign = 1.0 if direction == "lower" else -1.0
     best = min(tested, key=lambda i: sign * (samples[i][0] or 0.0))
     others = [i for i in tested if i != best]
-    separated = holm([welch(samples[best], samples[i]) for i in others])
+    separated = holm(welch_each(samples[best], [samples[i] for i in others]))
     return {best, *(i for i, apart in zip(others, separated, strict=True) if not apart)}
 
 
 def welch(first: Sample, second: Sample) -> float:
     """The two-sided p-value of Welch's t-test that the means are equal (Welch, 1947)."""
+    return welch_each(first, [second])[0]
+
+
+def welch_each(first: Sample, others: Sequence[Sample]) -> list[float]:
+    """The p-values of Welch's tests of `first` with each of `others`, made all at once."""
+    import numpy as np
     from scipy.stats import ttest_ind_from_stats
 
-    return float(ttest_ind_from_stats(*first, *second, equal_var=False).pvalue)
+    if not others:
+        return []
+    p_values = ttest_ind_from_stats(*first, *np.array(others, dtype=float).T, equal_var=False).pvalue
+    return [float(value) for value in p_values]
 
 
 def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[bool]:

@@ -4,7 +4,6 @@ The limits are far above any genuine record, and far below what would slow a rea
 """
 
 import json
-from collections.abc import Sequence
 from math import isinf
 from pathlib import Path
 from stat import S_ISLNK, S_ISREG
@@ -30,37 +29,45 @@ def load_untrusted(path: Path, what: str = "record", remedy: str = "delete it an
     Symbolic links, other files that are not regular, and files that are too large are refused unread. RecordError
     calls the file a `what`, and states the fault and the remedy.
     """
+    return parse_untrusted(read_untrusted(path, what), path.name, what, remedy)
+
+
+def parse_untrusted(content: bytes, name: str, what: str, remedy: str) -> Any:
+    """Like `load_untrusted`, of the `content` of a file that messages call `name`."""
     try:
-        value = _parse(_read(path, what).decode("utf-8"))
+        value = _parse(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         fault = f"it is nested more than {DEEPEST} deep" if isinstance(error, RecursionError) else error
-        raise RecordError(f"{what} {path.name} is not valid JSON ({fault}); {remedy}.") from error
+        raise RecordError(f"{what} {name} is not valid JSON ({fault}); {remedy}.") from error
     if absurd := absurdity(value):
-        raise RecordError(f"{what} {path.name} exceeds the limits of a {what} ({absurd}); {remedy}.")
+        raise RecordError(f"{what} {name} exceeds the limits of a {what} ({absurd}); {remedy}.")
     return value
 
 
 def absurdity(value: Any) -> str | None:
     """What exceeds the limits in the JSON `value`, as a clause; None if nothing does."""
-    remaining = [(value, 0)]
-    while remaining:
-        node, depth = remaining.pop()
-        if depth > DEEPEST:
-            return f"it is nested more than {DEEPEST} deep"
-        if isinstance(node, str) and len(node) > LONGEST_TEXT:
-            return f"a text in it has {len(node)} characters, and at most {LONGEST_TEXT} are allowed"
-        if isinstance(node, int) and abs(node) > LARGEST_INTEGER:
-            return f"the number {quoted(node)} does not fit 64 bits"
-        children: Sequence[Any] = ()
-        if isinstance(node, dict):
-            children = (*node.keys(), *node.values())
-        elif isinstance(node, list):
-            children = node
-        remaining += [(child, depth + 1) for child in children]
-    return None
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        below: list[Any] = []
+        for node in level:
+            if isinstance(node, dict):
+                below += node
+                below += node.values()
+            elif isinstance(node, list):
+                below += node
+            elif isinstance(node, str):
+                if len(node) > LONGEST_TEXT:
+                    return f"a text in it has {len(node)} characters, and at most {LONGEST_TEXT} are allowed"
+            elif isinstance(node, int) and abs(node) > LARGEST_INTEGER:
+                return f"the number {quoted(node)} does not fit 64 bits"
+        if not below:
+            return None
+        level = below
+    return f"it is nested more than {DEEPEST} deep"
 
 
-def _read(path: Path, what: str) -> bytes:
+def read_untrusted(path: Path, what: str) -> bytes:
+    """The bytes of `path`; RecordError if it is a symbolic link, no regular file, unreadable or too large."""
     remedy = "give a readable file"
     try:
         mode = path.lstat().st_mode

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 from typing import Annotated, Literal
 
@@ -88,8 +89,11 @@ _PROBES = {
 
 def metric_kind(name: str) -> MetricKind:
     """The kind of the metric `name`; ValueError if there is no such metric."""
-    if name in KINDS:
-        return KINDS[name]
+    return KINDS[name] if name in KINDS else _probe_kind(name)
+
+
+@lru_cache(maxsize=1000)
+def _probe_kind(name: str) -> MetricKind:
     for pattern, title in _PROBES.items():
         if match := re.fullmatch(pattern, name):
             return _probe(name, title.format(*match.groups()))

@@ -1,6 +1,7 @@
 """JSON that is sealed with a hash of its content, read from untrusted files."""
 
 import json
+from hashlib import sha256
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from mae_bench.foundation.canonical import canonical_json
 from mae_bench.foundation.errors import RecordError
 from mae_bench.foundation.text import quoted
-from mae_bench.records.schema import Section, content_hash
+from mae_bench.records.schema import Section
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -20,10 +21,9 @@ def check_seal(kind: type[AnySection], content: Any, seal: str, *, what: str, na
     RecordError calls the file a `what` named `name`, and states the fault and the remedy.
     """
     try:
-        given = canonical_json(content)
+        given = canonical_json(_without(seal, content))
         given.encode()
         checked = kind.model_validate_json(json.dumps(content), strict=True)
-        intact = content_hash(checked, seal) == getattr(checked, seal)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = quoted(".".join(str(part) for part in first["loc"]))
@@ -33,15 +33,20 @@ def check_seal(kind: type[AnySection], content: Any, seal: str, *, what: str, na
     except ValueError as error:  # text that cannot be encoded as UTF-8
         raise RecordError(f"{what} {name} cannot be hashed ({quoted(error)}); {remedy}.") from error
     written = checked.model_dump(mode="json", exclude_unset=True)
-    place = None if canonical_json(written) == given else _rewritten(content, written)
+    as_written = canonical_json(_without(seal, written))
+    place = None if as_written == given else _rewritten(content, written)
     if place is not None:
         raise RecordError(
             f"{what} {name} does not fit the schema ({quoted(place)}: mae-bench would write it in another way); "
             f"{remedy}."
         )
-    if not intact:
+    if sha256(as_written.encode()).hexdigest() != getattr(checked, seal):
         raise RecordError(f"{what} {name} was changed after it was written (its hash does not match); {remedy}.")
     return checked
+
+
+def _without(seal: str, content: Any) -> Any:
+    return {key: value for key, value in content.items() if key != seal} if isinstance(content, dict) else content
 
 
 def _rewritten(given: Any, written: Any, place: str = "") -> str | None:

@@ -3,14 +3,16 @@
 import json
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from mae_bench.foundation.atomic import write_atomically
 from mae_bench.foundation.errors import RecordError
 from mae_bench.foundation.paths import visible
 from mae_bench.foundation.text import quoted
-from mae_bench.foundation.untrusted import absurdity, load_untrusted
+from mae_bench.foundation.untrusted import absurdity, parse_untrusted, read_untrusted
 from mae_bench.planning.plan import Job
 from mae_bench.records.schema import SCHEMA_VERSION, Record
 from mae_bench.records.sealed import check_seal
@@ -19,6 +21,8 @@ VERIFICATION_SUFFIX = ".verification.json"
 """The suffix of a verification, the result of a rerun, beside its record (`mae_bench.review.verification`)."""
 SUPERSEDED_FILE = "superseded"
 """In a job's working directory, it marks the record beside it as older than a run that repeats every job."""
+RECORD, REMEDY = "record", "delete it and run its job again"
+"""What messages call a file here, and what they advise."""
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -27,13 +31,19 @@ def read_record(path: Path) -> Record:
 
     RecordError is one sentence that states the file's name, the fault and the remedy.
     """
-    return _checked(path.name, load_untrusted(path))
+    content = read_untrusted(path, RECORD)
+    return _known(path, content) or _remembered(path, content, _checked(path.name, _parsed(content, path)))
 
 
 def read_if_record(path: Path) -> Record | None:
     """Like `read_record`, but None for JSON that is not a record at all, since it has no top-level `metrics`."""
-    content = load_untrusted(path)
-    return _checked(path.name, content) if isinstance(content, dict) and "metrics" in content else None
+    content = read_untrusted(path, RECORD)
+    if known := _known(path, content):
+        return known
+    parsed = _parsed(content, path)
+    if not (isinstance(parsed, dict) and "metrics" in parsed):
+        return None
+    return _remembered(path, content, _checked(path.name, parsed))
 
 
 def json_files(folder: Path) -> list[Path]:
@@ -51,9 +61,25 @@ def json_files(folder: Path) -> list[Path]:
     ]
 
 
+_read: WeakValueDictionary[tuple[Path, bytes], Record] = WeakValueDictionary()
+"""The records that are in use, by path and SHA-256 of the file: boards and checks read them one after the other."""
+
+
+def _known(path: Path, content: bytes) -> Record | None:
+    return _read.get((path, sha256(content).digest()))
+
+
+def _remembered(path: Path, content: bytes, record: Record) -> Record:
+    _read[path, sha256(content).digest()] = record
+    return record
+
+
+def _parsed(content: bytes, path: Path) -> Any:
+    return parse_untrusted(content, path.name, RECORD, REMEDY)
+
+
 def _checked(name: str, content: Any) -> Record:
     """`content` as a record, which messages call `name`."""
-    remedy = "delete it and run its job again"
     if not isinstance(content, dict) or "metrics" not in content:
         raise RecordError(f"{name} is not a record of mae-bench (it has no metrics); give a file that `run` wrote.")
     version = content.get("schema_version")
@@ -61,9 +87,9 @@ def _checked(name: str, content: Any) -> Record:
         newer = isinstance(version, int) and version > SCHEMA_VERSION
         raise RecordError(
             f"record {name} has schema version {quoted(repr(version))} and this mae-bench reads {SCHEMA_VERSION}; "
-            f"{_upgrade(content) if newer else remedy}."
+            f"{_upgrade(content) if newer else REMEDY}."
         )
-    return check_seal(Record, content, "record_hash", what="record", name=name, remedy=remedy)
+    return check_seal(Record, content, "record_hash", what=RECORD, name=name, remedy=REMEDY)
 
 
 def _upgrade(content: dict[str, Any]) -> str:

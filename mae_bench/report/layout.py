@@ -1,12 +1,14 @@
 """A board as text, before it is drawn: headings, cells and notes, the same for every output."""
 
+import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from math import floor, isfinite, log10
 
 from mae_bench.boards.aggregate import Board, Row
 from mae_bench.boards.significance import ALPHA
 from mae_bench.foundation.text import printable
-from mae_bench.metrics.catalogue import metric_kind
+from mae_bench.metrics.catalogue import MEANINGS, metric_kind
 from mae_bench.planning.task import ReportedRow
 from mae_bench.review.badges import NO_BADGES, Badges
 
@@ -141,6 +143,26 @@ def format_mean(metric: str, mean: float | None, spread: float | None = None, ab
     if mean is None:
         return absent
     return format_value(metric, mean) + ("" if spread is None else f" ± {format_value(metric, spread)}")
+
+
+def format_sample(metric: str, mean: float | None, spread: float | None = None) -> str:
+    """Like `format_mean`, in the decimals that the spread leaves certain: those of its first two digits.
+
+    Never more than one beyond those of the metric's unit. For pages, where a column need not be of one width.
+    """
+    kind = metric_kind(metric)
+    scale = 100 if kind.unit == "accuracy" else 1
+    if mean is None or spread is None or not isfinite(spread):
+        return format_mean(metric, mean, spread)
+    if spread == 0:
+        return f"{format_value(metric, mean)} ± 0"
+    decimals = min(max(1 - floor(log10(scale * spread)), 0), kind.decimals + 1)
+    return f"{scale * mean:.{decimals}f} ± {scale * spread:.{decimals}f}"
+
+
+def meaning_of(metric: str) -> str:
+    """A line for someone who does not know `metric`; the number in a probe's name stands for N."""
+    return MEANINGS.get(re.sub(r"_(\d+|all)(?=_|$)", "_N", metric)) or title_with_unit(metric)
 
 
 def format_value(metric: str, value: float) -> str:

@@ -1,14 +1,16 @@
 """What plots show: points, and the same numbers as text, for the pages of a site and for figures. Draws nothing."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
+from typing import Any
 
 from mae_bench.boards.aggregate import Board
 from mae_bench.boards.spread import Sample, mean_of, sample_of
 from mae_bench.metrics.catalogue import metric_kind
-from mae_bench.records.schema import EpochRow, Record
-from mae_bench.report.layout import format_mean, row_label, title_with_unit
+from mae_bench.records.schema import Record
+from mae_bench.report.layout import format_sample, title_with_unit
+from mae_bench.report.systems import name_rows
 
 LARGEST_DRAWN = 1e9
 """Numbers beyond this are not drawn: no model means them, and no axis can show them."""
@@ -18,15 +20,13 @@ PROBE_FAMILIES = {
     "svm_linear": "Linear SVM",
     "svm_rbf": "SVM with an RBF kernel",
 }
-NEGATIVE_ELBO, OWN_LOSS = "validation -ELBO", "validation loss of the model's own"
-LOSSES: dict[str, Callable[[EpochRow], float | None]] = {
-    NEGATIVE_ELBO: lambda epoch: epoch.validation_negative_elbo,
-    OWN_LOSS: lambda epoch: epoch.validation_loss,
-    "reconstruction error in training": lambda epoch: epoch.train.get("reconstruction_error"),
-    "KL in training": lambda epoch: epoch.train.get("kl"),
-}
-"""Title -> what a training curve says of an epoch: nats an image, or what the model's own loss is in."""
 NOTHING = Sample(None, None, 0)
+REPORTED = "reported"
+"""The look of what others reported."""
+LIKELY_PROBES = ("knn_100", "linear_100", "knn_all", "linear_all", "kmeans_10")
+"""The probes that stand for a representation where there is room for one; the first that a board has."""
+MOST_ROWS = 60
+"""How many ranked rows a board's plots show."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """The points of one model or seed, in the order of x. style: the number of its look, None for a reported row."""
+    """The points of one model or seed, in the order of x.
+
+    label: as `row_label` has it. look: a family of models, `REPORTED`, or "seed-0" and so on. name: what a page calls
+    it. key: of its row, so that a page finds the marks of a row; "" if it is not one.
+    """
 
     label: str
     points: tuple[Point, ...]
-    style: int | None
+    look: str
+    name: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,8 @@ class Plot:
 
     key: its name on its page. description: sentences that say what it shows. headings, rows: the same numbers as text;
     the first cell of a row names it. ticks: the words along the x axis, by x; empty for an axis of numbers. joined:
-    whether a line joins the points of a series. needs: what a model without points lacks.
+    whether a line joins the points of a series. sums: whether lines join the places of equal x + y. whole: whether x
+    is a count. needs: what a model without points lacks.
     """
 
     key: str
@@ -67,6 +74,8 @@ class Plot:
     rows: tuple[tuple[str, ...], ...] = ()
     ticks: Mapping[float, str] = field(default_factory=dict)
     joined: bool = True
+    sums: bool = False
+    whole: bool = False
     needs: str = "numbers"
 
     @property
@@ -76,15 +85,50 @@ class Plot:
 
 
 def board_plots(board: Board) -> list[Plot]:
-    """The plots of a board that have a point: score against KL, probes against labels, NLL against samples."""
-    probes = (probes_against_labels(board, family) for family in PROBE_FAMILIES)
-    return [plot for plot in (score_against_kl(board), *probes, nll_against_samples(board)) if plot.has_points]
+    """The plots of a board that have a point. Of a board with more than `MOST_ROWS`, they show the best rows."""
+    best = replace(board, rows=board.rows[:MOST_ROWS])
+    probes = (probes_against_labels(best, family) for family in PROBE_FAMILIES)
+    plots = (rate_distortion(best), representation_against_likelihood(best), *probes, nll_against_samples(best))
+    return [plot for plot in plots if plot.has_points]
+
+
+def rate_distortion(board: Board) -> Plot:
+    """Reconstruction error against KL (Alemi et al., ICML 2018): a point for each ranked row and each reported one."""
+    return Plot(
+        key="rate-distortion",
+        title="Rate and distortion",
+        description="One point for each model: the KL, what its latents say of an image (the rate), and the "
+        "reconstruction error, what they leave unsaid (the distortion). Their sum is the -ELBO, which is the same all "
+        "along a thin line: a model nearer to the lower left is better, and two on one line divide the same bound "
+        "differently.",
+        x_label="rate: KL, nats",
+        y_label="distortion: RE, nats",
+        **_points(board, "kl", "reconstruction_error"),
+        sums=True,
+        needs="both KL and reconstruction error",
+    )
+
+
+def representation_against_likelihood(board: Board) -> Plot:
+    """The accuracy of one probe against the metric that the board is sorted by."""
+    probe = next((one for one in LIKELY_PROBES if one in board.metrics), LIKELY_PROBES[0])
+    better = metric_kind(probe).title
+    return Plot(
+        key="representation",
+        title="Representation against likelihood",
+        description=f"One point for each model: the test accuracy of {better} on its representation, and "
+        f"{title_with_unit(board.primary, ' in ')}. The best models are at the upper left: likely images, and "
+        "latents that tell classes apart with few labels.",
+        x_label=title_with_unit(board.primary),
+        y_label=f"{better}, accuracy in %",
+        **_points(board, board.primary, probe),
+        needs="both likelihood and representation",
+    )
 
 
 def score_against_kl(board: Board) -> Plot:
     """The metric that the board is sorted by, against KL: a point for each ranked row and each reported one."""
     score = metric_kind(board.primary)
-    series, rows = _series_and_rows(board, ("kl", score.name), lambda values: [_point(values[0], values[1])])
     return Plot(
         key="score-kl",
         title=f"{score.title} against KL",
@@ -92,12 +136,21 @@ def score_against_kl(board: Board) -> Plot:
         f"and {title_with_unit(score.name, ' in ')}, where lower is better.",
         x_label=title_with_unit("kl"),
         y_label=title_with_unit(score.name),
-        series=series,
-        headings=("model", title_with_unit("kl"), title_with_unit(score.name)),
-        rows=rows,
-        joined=False,
+        **_points(board, "kl", score.name),
         needs="both KL and score",
     )
+
+
+def _points(board: Board, x: str, y: str) -> dict[str, Any]:
+    """What a plot of one metric against another shows: a point for each row."""
+    scales = [100.0 if metric_kind(metric).unit == "accuracy" else 1.0 for metric in (x, y)]
+    series, rows = _series_and_rows(board, (x, y), lambda values: [_point(values[0], values[1], scales[1])])
+    return {
+        "series": series,
+        "headings": ("model", title_with_unit(x), title_with_unit(y)),
+        "rows": rows,
+        "joined": False,
+    }
 
 
 def probes_against_labels(board: Board, family: str) -> Plot:
@@ -124,12 +177,12 @@ def probes_against_labels(board: Board, family: str) -> Plot:
 
 def nll_against_samples(board: Board) -> Plot:
     """The NLL against K, the number of importance samples: a line for each ranked row."""
-    series = _mean_series(board, lambda record: record.nll_by_samples)
+    series = mean_series(board, lambda record: record.nll_by_samples)
     counts = sorted({point.x for one in series for point in one.points})
     rows = []
     for one in series:
         found = {point.x: (point.y, point.y_error) for point in one.points}
-        rows.append((one.label, *(format_mean("nll", *found.get(count, (None,))) for count in counts)))
+        rows.append((one.name, *(format_sample("nll", *found.get(count, (None,))) for count in counts)))
     return Plot(
         key="nll-samples",
         title="NLL against importance samples",
@@ -145,99 +198,40 @@ def nll_against_samples(board: Board) -> Plot:
     )
 
 
-def validation_curve(curve: Sequence[EpochRow]) -> tuple[str, dict[int, float | None]]:
-    """What a training was validated by, and its value after each epoch: the negative ELBO, or else the model's loss."""
-    by_loss = any(epoch.validation_loss is not None for epoch in curve)
-    by_elbo = any(epoch.validation_negative_elbo is not None for epoch in curve)
-    title = OWN_LOSS if by_loss and not by_elbo else NEGATIVE_ELBO
-    return title, {epoch.epoch: LOSSES[title](epoch) for epoch in curve}
-
-
-def training_by_seed(records: Sequence[Record], key: str) -> Plot:
-    """The validation negative ELBO, or the model's own loss, after every epoch: a line for each of `records`."""
-    title = validation_curve([epoch for record in records for epoch in record.training.curve])[0]
-    curves = [{epoch.epoch: LOSSES[title](epoch) for epoch in record.training.curve} for record in records]
-    labels = [f"seed {record.seed}" for record in records]
-    what = (
-        "the negative evidence lower bound on the validation images, in nats an image"
-        if title == NEGATIVE_ELBO
-        else "the model's own loss on the validation images"
-    )
-    return Plot(
-        key=key,
-        title=f"Training: {title} after each epoch",
-        description=f"One line for each seed: {what}, after each epoch. Lower is better.",
-        x_label="epoch",
-        y_label=f"{title}, nats" if title == NEGATIVE_ELBO else title,
-        series=tuple(
-            Series(label, _drawable(Point(x, y) for x, y in curve.items() if y is not None), number)
-            for number, (label, curve) in enumerate(zip(labels, curves, strict=True))
-        ),
-        headings=("epoch", *labels),
-        rows=tuple(
-            (str(epoch), *(format_mean("negative_elbo", curve.get(epoch)) for curve in curves))
-            for epoch in sorted({epoch for curve in curves for epoch in curve})
-        ),
-    )
-
-
-def training_by_model(board: Board) -> list[Plot]:
-    """A plot for each of LOSSES, by epoch: a line for each ranked row, the mean over its seeds.
-
-    That of models' own losses is left out if no row has one.
-    """
-
-    def curve_of(loss: Callable[[EpochRow], float | None]) -> Callable[[Record], dict[int, float]]:
-        return lambda record: {
-            epoch.epoch: value for epoch in record.training.curve if (value := loss(epoch)) is not None
-        }
-
-    plots = [
-        Plot(
-            key="training",
-            title=title,
-            description="One line for each model, by epoch.",
-            x_label="epoch",
-            y_label="nats an image",
-            series=_mean_series(board, curve_of(loss)),
-            needs="a training curve",
-        )
-        for title, loss in LOSSES.items()
-    ]
-    return [plot for plot in plots if plot.title != OWN_LOSS or any(series.points for series in plot.series)]
-
-
 def _series_and_rows(
     board: Board, metrics: Sequence[str], points_of: Callable[[Sequence[Sample]], Iterable[Point | None]]
 ) -> tuple[tuple[Series, ...], tuple[tuple[str, ...], ...]]:
     """The series and the row of the table of every ranked row, and of every reported row that has a point."""
-    found: list[tuple[str, int | None, list[Sample]]] = []
-    for number, row in enumerate(board.rows):
+    found: list[tuple[Series, list[Sample]]] = []
+    for row, naming in zip(board.rows, name_rows(board), strict=False):
         cells = [row.cells.get(metric) for metric in metrics]
         values = [Sample(cell.mean, cell.std, cell.n) if cell else NOTHING for cell in cells]
-        found.append((row_label(row), number, values))
-    for reported in board.reported:
+        found.append((Series(naming.full, (), naming.family, naming.short, naming.key), values))
+    for number, reported in enumerate(board.reported, 1):
         values = [Sample(reported.metrics.get(metric), None, 1) for metric in metrics]
-        found.append((f"{reported.model} (reported)", None, values))
+        label = f"{reported.model} (reported)"
+        found.append((Series(label, (), REPORTED, label, f"{REPORTED}-{number}"), values))
     series, rows = [], []
-    for label, style, values in found:
-        points = _drawable(point for point in points_of(values) if point)
-        if points or style is not None:
-            series.append(Series(label, points, style))
-            texts = (format_mean(metric, value.mean, value.std) for metric, value in zip(metrics, values, strict=True))
-            rows.append((label, *texts))
+    for empty, values in found:
+        points = drawable(point for point in points_of(values) if point)
+        if points or empty.look != REPORTED:
+            series.append(replace(empty, points=points))
+            texts = (
+                format_sample(metric, value.mean, value.std) for metric, value in zip(metrics, values, strict=True)
+            )
+            rows.append((empty.name, *texts))
     return tuple(series), tuple(rows)
 
 
-def _mean_series(board: Board, curve_of: Callable[[Record], Mapping[int, float]]) -> tuple[Series, ...]:
+def mean_series(board: Board, curve_of: Callable[[Record], Mapping[int, float]]) -> tuple[Series, ...]:
     """A series for each ranked row: the mean over its seeds of their curves, at every x that all of them have."""
     found = []
-    for number, row in enumerate(board.rows):
+    for row, naming in zip(board.rows, name_rows(board), strict=False):
         curves = [curve_of(record) for record in row.records]
         shared = set.intersection(*map(set, curves)) if curves else set()
         samples = {x: [curve[x] for curve in curves] for x in sorted(shared)}
         points = (Point(x, mean_of(values), None, sample_of(values).std) for x, values in samples.items())
-        found.append(Series(row_label(row), _drawable(points), number))
+        found.append(Series(naming.full, drawable(points), naming.family, naming.short, naming.key))
     return tuple(found)
 
 
@@ -248,7 +242,7 @@ def _point(x: Sample, y: Sample, scale: float = 1.0) -> Point | None:
     return Point(x.mean, scale * y.mean, x.std, None if y.std is None else scale * y.std)
 
 
-def _drawable(points: Iterable[Point]) -> tuple[Point, ...]:
+def drawable(points: Iterable[Point]) -> tuple[Point, ...]:
     def bearable(*numbers: float | None) -> bool:
         return all(number is None or (isfinite(number) and abs(number) < LARGEST_DRAWN) for number in numbers)
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mae_bench.boards.significance import holm, inseparable_from_best, welch
+from mae_bench.boards.significance import holm, inseparable_from_best, welch, welch_each
+from mae_bench.boards.spread import Sample
 
 
 def sample(values):
@@ -70,3 +71,9 @@ def test_how_often_equal_rows_are_separated(rows, seeds, lowest, highest):
     draws = np.random.default_rng(3).standard_normal((1000, rows, seeds))
     separated = sum(len(inseparable_from_best([sample(row) for row in board], "lower")) < rows for board in draws)
     assert lowest < separated / 1000 < highest
+
+
+def test_many_tests_at_once_are_each_of_them():
+    samples = [Sample(float(i), 0.5 + i, 2 + i) for i in range(6)]
+    assert welch_each(samples[0], samples[1:]) == [welch(samples[0], one) for one in samples[1:]]
+    assert welch_each(samples[0], []) == []

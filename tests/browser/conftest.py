@@ -1,6 +1,7 @@
 """A site of the published records and of hostile ones, and a browser that may read files and nothing else."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,7 +94,8 @@ def open_page(browser: Browser, site: Path) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: faults.append(f"script: {error}"))
         page.on("request", asked)
         page.on("requestfailed", lambda request: faults.append(f"failed: {request.url}"))
-        page.goto((site / address).as_uri())
+        path, fragment = re.fullmatch("([^#]*)(#.*)?", address).groups("")
+        page.goto((site / path).as_uri() + fragment)
         return page
 
     yield open_address

@@ -214,3 +214,15 @@ def test_another_jobs_record_does_not_answer(make_record, job, tmp_path):
     store.save(make_record(seed=1)).rename(store.record_path(job))
     with pytest.raises(RecordError, match="another job"):
         store.find(job)
+
+
+def test_a_record_in_use_is_read_once_and_a_changed_file_anew(results):
+    first, second = results.records()
+    assert all(read is one for read, one in zip(results.records(), (first, second), strict=True))
+    path = results.path_of(first)
+    copy = path.with_name("copy.json")
+    copy.write_bytes(path.read_bytes())
+    assert read_record(copy) == first and read_record(copy) is not first
+    path.write_text(path.read_text().replace('"created": "2025', '"created": "2026'))
+    with pytest.raises(RecordError, match="hash"):
+        read_record(path)

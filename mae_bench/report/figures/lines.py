@@ -19,7 +19,8 @@ from mae_bench.report.figures.drawing import (
     wrapped,
 )
 from mae_bench.report.layout import row_label
-from mae_bench.report.plots import OWN_LOSS, Plot, nll_against_samples, score_against_kl, training_by_model
+from mae_bench.report.plots import Plot, nll_against_samples, score_against_kl
+from mae_bench.report.training_plots import OWN_LOSS, training_by_model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

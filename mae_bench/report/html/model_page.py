@@ -11,10 +11,12 @@ from mae_bench.foundation.canonical import canonical_json
 from mae_bench.foundation.content import content_folder
 from mae_bench.metrics.catalogue import metric_kind
 from mae_bench.records.schema import Metric, Record
-from mae_bench.report.html.pages import UNITS, board_address, model_address, page_plot, render
-from mae_bench.report.layout import ABSENT, ARROWS, TextCell, format_mean, format_value, lay_out, row_label
-from mae_bench.report.plots import training_by_seed
-from mae_bench.review.badges import Badges
+from mae_bench.report.html.drawing import key_of
+from mae_bench.report.html.pages import page_plot, render
+from mae_bench.report.html.view import UNITS, BoardView
+from mae_bench.report.layout import ABSENT, ARROWS, TextCell, format_sample, format_value, row_label
+from mae_bench.report.systems import short_label
+from mae_bench.report.training_plots import SEED_LOOKS, training_by_seed
 
 STAND_IN = "path/to/file.py"
 """Stands for the file of a model that does not come with mae-bench."""
@@ -79,33 +81,45 @@ FACTS: dict[str, Callable[[Record], object]] = {
 """What the page says of every run, in this order."""
 
 
-def render_model(board: Board, label: str, badges: Badges, records: Path | None) -> str:
-    """The page of the model `label` on `board`. records: the folder of the records, as seen from that of the site."""
-    rows = [row for row in (*board.rows, *board.unranked) if row.label == label]
+def render_model(view: BoardView, page: str, numbers: Sequence[int], records: Path | None) -> str:
+    """The page of one model of `view`.
+
+    page: its name. numbers: of its rows. records: the folder of the records, as seen from that of the site.
+    """
+    rows = [view.measured[number] for number in numbers]
     return render(
-        model_address(board, label),
+        view.model_address(page),
         "model.html",
-        title=label,
-        board_heading=lay_out(board).heading,
-        board_address=board_address(board),
+        title=short_label(rows[0].name, rows[0].params),
+        label=rows[0].label,
+        family=view.namings[numbers[0]].family,
+        board_heading=view.layout.heading,
+        board_address=view.address,
+        preset=view.preset,
+        newest=view.newest,
         name=rows[0].name,
         params={name: canonical_json(value) for name, value in sorted(rows[0].params.items())},
-        sections=[_section(board, row, number, badges, records) for number, row in enumerate(rows, 1)],
+        sections=[
+            _section(view.board, row, number, view.rows[place].badge, records)
+            for number, (place, row) in enumerate(zip(numbers, rows, strict=True), 1)
+        ],
     )
 
 
-def _section(board: Board, row: Row, number: int, badges: Badges, records: Path | None) -> dict[str, Any]:
+def _section(board: Board, row: Row, number: int, badge: str | None, records: Path | None) -> dict[str, Any]:
     plot = training_by_seed(row.records, f"training-{number}")
     command, wanting = reproduction(board, row)
+    looks = [look for series in plot.series if (look := series.look) in SEED_LOOKS]
     return {
         "key": f"runs-{number}",
         "label": row_label(row),
         "standing": row.standing,
         "reason": row.reason,
-        "badge": badges.of(row),
+        "badge": badge,
         "seeds": [str(seed) for seed in row.seeds],
         "metrics": [_metric_row(board, row, metric) for metric in board.metrics],
         "plot": page_plot(plot) if plot.has_points else None,
+        "looks": [(look, f"seed {seed}", key_of(look)) for look, seed in zip(looks, row.seeds, strict=True)],
         "provenance": [_provenance_row(name, fact, row.records) for name, fact in FACTS.items()],
         "files": _record_files(row.records, records),
         "command": command,
@@ -115,7 +129,7 @@ def _section(board: Board, row: Row, number: int, badges: Badges, records: Path 
 
 def _metric_row(board: Board, row: Row, metric: str) -> MetricRow:
     kind, cell = metric_kind(metric), row.cells[metric]
-    mean = TextCell(format_mean(metric, cell.mean, cell.std), cell.bold)
+    mean = TextCell(format_sample(metric, cell.mean, cell.std), cell.bold)
     unit = UNITS.get(kind.unit, kind.unit)
     values = tuple(_seed_value(metric, record) for record in row.records)
     return MetricRow(kind.title + ARROWS[kind.direction], unit, mean, values)

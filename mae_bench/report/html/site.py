@@ -1,6 +1,6 @@
 """The files of a site, written so that nothing but the site's own files is overwritten or removed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
@@ -8,13 +8,24 @@ from pathlib import Path, PurePosixPath
 from mae_bench.boards.aggregate import Board
 from mae_bench.foundation.atomic import write_atomically
 from mae_bench.foundation.errors import UsageError
+from mae_bench.report.html.compare_page import render_comparison
+from mae_bench.report.html.index_page import render_index
 from mae_bench.report.html.model_page import render_model
-from mae_bench.report.html.pages import ASSETS, INDEX, board_address, labels, model_address, render_board, render_index
-from mae_bench.review.badges import NO_BADGES, Badges
+from mae_bench.report.html.pages import ASSETS, INDEX, render_board
+from mae_bench.report.html.view import addresses, view_board
+from mae_bench.review.badges import Badges
 
 LISTING = "site/files.txt"
 """The file that names every file of the site, one a line, so that a later site knows what it may replace and remove."""
-ASSET_FILES = ("style.css", "board.js", "datatables/dataTables.min.js", "datatables/LICENSE.txt")
+ASSET_FILES = (
+    "style.css",
+    "board.js",
+    "compare.js",
+    "copy.js",
+    "welch.js",
+    "datatables/dataTables.min.js",
+    "datatables/LICENSE.txt",
+)
 
 
 def write_site(folder: Path, boards: Sequence[Board], badges: Badges, results: Path) -> Path:
@@ -39,7 +50,7 @@ def write_site(folder: Path, boards: Sequence[Board], badges: Badges, results: P
 def render_site(boards: Sequence[Board], badges: Badges, records: Path | None = None) -> dict[str, bytes]:
     """Every file of the site but its listing, by its path in the folder. records: the folder that pages link to."""
     assets = files("mae_bench.report.html") / "assets"
-    return {name: page().encode() for name, page in _pages(boards, badges, records).items()} | {
+    return {name: page().encode() for name, page in _pages(boards, badges, records)} | {
         f"{ASSETS}/{name}": assets.joinpath(name).read_bytes() for name in ASSET_FILES
     }
 
@@ -48,7 +59,8 @@ def check_site(folder: Path, boards: Sequence[Board]) -> None:
     """UsageError if a file that no earlier site listed stands in the way of the site of `boards`."""
     earlier = _listed(folder)
     ours = {*earlier, LISTING} if earlier else set()
-    for name in (*_pages(boards), *(f"{ASSETS}/{name}" for name in ASSET_FILES), LISTING):
+    pages = (address for board in boards for address in addresses(board))
+    for name in (INDEX, *pages, *(f"{ASSETS}/{name}" for name in ASSET_FILES), LISTING):
         path = folder / name
         there = next(place for place in (path, *path.parents) if place.exists())
         if not (there.is_dir() if there != path else path.is_file() and name in ours):
@@ -60,16 +72,16 @@ def in_the_way(path: Path) -> UsageError:
     return UsageError(f"{path} is there already and was not written by mae-bench; give another folder or move it.")
 
 
-def _pages(
-    boards: Sequence[Board], badges: Badges = NO_BADGES, records: Path | None = None
-) -> dict[str, Callable[[], str]]:
-    """What renders every page, by the page's path in the folder."""
-    pages: dict[str, Callable[[], str]] = {INDEX: partial(render_index, boards, badges)}
-    for board in boards:
-        pages[board_address(board)] = partial(render_board, board, badges)
-        for label in labels(board):
-            pages[model_address(board, label)] = partial(render_model, board, label, badges, records)
-    return pages
+def _pages(boards: Sequence[Board], badges: Badges, records: Path | None) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Every page's path in the folder, with what renders it."""
+    views = [view_board(board, badges) for board in boards]
+    yield INDEX, partial(render_index, views)
+    for view in views:
+        yield view.address, partial(render_board, view)
+        if view.can_compare:
+            yield view.comparison, partial(render_comparison, view)
+        for page, numbers in view.models().items():
+            yield view.model_address(page), partial(render_model, view, page, numbers, records)
 
 
 def _within(folder: Path, results: Path) -> Path | None:

@@ -13,6 +13,7 @@ from mae_bench.foundation.content import content_folder
 from mae_bench.planning.task import load_task
 from mae_bench.records.store import Store
 from mae_bench.report.html.model_page import render_model, reproduction
+from mae_bench.report.html.view import view_board
 from mae_bench.review.badges import NO_BADGES
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "leaderboard" / "results"
@@ -35,8 +36,9 @@ def test_the_command_plans_the_very_jobs_whose_records_are_published():
 def render_first(digits_task, read_page):
     def render(records, board_task=digits_task):
         (board,) = boards(records, [board_task])
-        label = (*board.rows, *board.unranked)[0].label
-        return read_page(render_model(board, label, NO_BADGES, Path("results")))
+        view = view_board(board, NO_BADGES)
+        page, numbers = next(iter(view.models().items()))
+        return read_page(render_model(view, page, numbers, Path("results")))
 
     return render
 
@@ -90,7 +92,7 @@ def test_every_seeds_value_with_its_error_and_the_mean(make_record, render_first
     ]
     rows = {row[0][0].split(" ")[0]: [cell[0] for cell in row[1:]] for row in render_first(records).rows}
     assert rows["NLL"] == ["20.50 ± 0.35", "20.25 (0.50)", "20.75 (0.62)"]
-    assert rows["KNN"] == ["50.0 ± 0.0", "50.0", "50.0"] and rows["MPDnats"] == ["–", "– none", "– none"]
+    assert rows["KNN"] == ["50.0 ± 0", "50.0", "50.0"] and rows["MPDnats"] == ["–", "– none", "– none"]
 
 
 def test_provenance_joins_what_all_seeds_share(make_record, render_first):
