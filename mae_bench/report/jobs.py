@@ -21,8 +21,8 @@ from mae_bench.records.estimate import describe_duration
 from mae_bench.records.progress import PROGRESS_FILE, JobProgress, read_progress
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store, json_files, read_if_record
-from mae_bench.report.training_plots import validation_curve
 from mae_bench.report.progress import SECONDS_BETWEEN_LINES, can_draw, stage_line
+from mae_bench.report.training_plots import validation_curve
 
 if TYPE_CHECKING:
     from rich.table import Table
