@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 import mae_bench.executors.slurm as on_slurm
+from mae_bench.executors import worker_process
 from mae_bench.executors.evaluations import copy_weights, plan_evaluations
-from mae_bench.executors.slurm import FOLDER, OnNode, OnSlurm, connect
-from mae_bench.executors.worker_process import make_request
+from mae_bench.executors.slurm import FOLDER, OnSlurm, connect
 from mae_bench.foundation.errors import UsageError
 from mae_bench.job.settings import JobSettings
 from mae_bench.planning.plan import plan
@@ -59,9 +59,8 @@ def tools(monkeypatch, tmp_path):
 
 def outcomes(executor, jobs, store):
     """What every job came to, in the order of the jobs."""
-    results = list(executor.run(jobs, store, JobSettings(), report=None))
-    assert {result.job for result in results} == set(jobs)
-    return [result.outcome for job in jobs for result in results if result.job == job]
+    came = {result.job.key: result.outcome for result in executor.run(jobs, store, JobSettings(), report=None)}
+    return [came[job.key] for job in jobs]
 
 
 def test_without_submitit_there_is_a_remedy(monkeypatch):
@@ -76,48 +75,40 @@ def test_without_slurm_there_is_a_remedy(monkeypatch, tmp_path):
         connect()
 
 
-def test_jobs_write_their_records_to_the_store(job, here, tmp_path, monkeypatch):
-    """With the threads of their option; and what submitit wrote is gone."""
+def test_a_job_writes_its_record_to_the_store(job, here, tmp_path, monkeypatch):
+    """With the threads of its option; what submitit wrote is gone. Then its weights are scored in the same way."""
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    store, jobs = Store(tmp_path / "results"), [job, replace(job, seed=1)]
-    records = outcomes(here, jobs, store)
-    assert [store.find(job) for job in jobs] == records
-    assert sorted(store.records(), key=lambda record: record.seed) == records, "what submitit keeps is no record"
-    assert [record.environment.threads for record in records] == [1, 1]
+    store = Store(tmp_path / "results")
+    [record] = outcomes(here, [job], store)
+    assert store.find(job) == record
+    assert record.environment.threads == 1
     assert not list((store.root / FOLDER).iterdir())
     progress = read_progress(store.working_directory(job) / PROGRESS_FILE)
     assert (progress.state, progress.device) == ("done", "cpu")
     assert progress.pid != os.getpid()
-
-
-def test_the_weights_of_a_trained_model_reach_the_node(job, here, tmp_path):
-    store = Store(tmp_path / "results")
-    [trained] = outcomes(here, [job], store)
     evaluations = plan_evaluations([store.working_directory(job)], [job.task], "small")
     target = Store(tmp_path / "scores")
     copy_weights(evaluations, target)
-    [record] = outcomes(here, [evaluations[0].job], target)
-    assert record.trained.key == trained.key
-    assert target.find(evaluations[0].job) == record
+    [score] = outcomes(here, [evaluations[0].job], target)
+    assert score.trained.key == record.key
+    assert target.find(evaluations[0].job) == score
 
 
-def test_a_job_that_fails_does_so_alone(job, here, tmp_path, digits_task):
-    """A failure comes back as the sentence of the job's process; its logs stay."""
+def test_a_job_that_fails_does_so_with_its_own_sentence(job, here, tmp_path, monkeypatch):
+    def make_request(*arguments, **places):
+        return worker_process.make_request(*arguments, **{**places, "device": "cuda:99"})
+
+    monkeypatch.setattr(on_slurm, "make_request", make_request)
     store = Store(tmp_path / "results")
-    broken = replace(job, model=replace(job.model, code_hash="0" * 64))
-    requests = iter([make_request(job, store, JobSettings(), device="cpu", place="cpu")] * 2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(on_slurm, "make_request", lambda *_, **__: {**next(requests), "device": "cuda:99"})
-        [sentence] = outcomes(here, [broken], store)
+    [sentence] = outcomes(here, [job], store)
     assert "device 'cuda:99' cannot be used here" in sentence
-    assert list((store.root / FOLDER).iterdir())
+    assert list((store.root / FOLDER).rglob("*_log.out")), "the logs stay"
 
 
 def test_what_slurm_gives_up_is_a_sentence(job, here, tmp_path, monkeypatch):
-    monkeypatch.setattr(OnNode, "__call__", None)  # in the pickle's place there is no such function: submitit fails
-    monkeypatch.setattr(submitit.LocalJob, "_results_timeout_s", 0)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    """Here the node finds another package of our name, in the folder that it starts in."""
     (tmp_path / "mae_bench.py").write_text("raise MemoryError")
+    monkeypatch.chdir(tmp_path)
     [sentence] = outcomes(here, [job], Store(tmp_path / "results"))
     assert sentence.startswith("Slurm gave it up (FINISHED); its log is ")
     assert sentence.endswith("_0_log.out; run it again to resume it.")
