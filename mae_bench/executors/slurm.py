@@ -5,6 +5,7 @@ The jobs of a run are one array. Each hands its work to a separate process, as a
 """
 
 import importlib
+import io
 import logging
 import os
 import shutil
@@ -13,6 +14,7 @@ import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -104,7 +106,8 @@ class OnSlurm:
                 slurm_additional_parameters={"requeue": True, **self.sbatch},
             )
             on_node = [OnNode(request, self.cpus, self.timeout_minutes) for request in requests]
-            submitted: list[Any] = executor.submit_array(on_node)
+            with redirect_stderr(io.StringIO()):  # submitit prints there what it raises too
+                submitted: list[Any] = executor.submit_array(on_node)
         except (OSError, RuntimeError) as error:
             raise_if_requested()  # Ctrl-C reaches sbatch too
             shutil.rmtree(folder, ignore_errors=True)

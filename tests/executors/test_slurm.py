@@ -1,9 +1,7 @@
 """The executor of a Slurm cluster, on submitit's local executor: jobs, files and signals without the queue."""
 
 import os
-import signal
 import stat
-import subprocess
 import sys
 from dataclasses import replace
 
@@ -152,7 +150,7 @@ def test_the_array_that_slurm_is_given(job, tools, tmp_path, monkeypatch):
     assert len(list(folder.glob("*/41_*_submitted.pkl"))) == 3
 
 
-def test_what_slurm_refuses_ends_the_run_before_anything_trains(job, tools, tmp_path):
+def test_what_slurm_refuses_ends_the_run_before_anything_trains(job, tools, tmp_path, capfd):
     tools("srun")
     tools("sbatch", 'echo "sbatch: error: invalid partition specified: gpu" >&2; exit 1')
     with pytest.raises(
@@ -160,16 +158,9 @@ def test_what_slurm_refuses_ends_the_run_before_anything_trains(job, tools, tmp_
     ):
         outcomes(connect(partition="gpu"), [job], Store(tmp_path / "results"))
     assert not list((tmp_path / "results" / FOLDER).iterdir())
+    assert capfd.readouterr().err == "", "it is said once, in the sentence"
 
 
 def test_no_job_is_no_array(here, tmp_path):
     assert outcomes(here, [], Store(tmp_path)) == []
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_signal_of_slurm_does_not_end_the_process_of_a_job():
-    """Slurm signals all processes of a job."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, on_slurm._SIGNALS_OF_SLURM)
-    child = subprocess.Popen([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGUSR2)"])
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, on_slurm._SIGNALS_OF_SLURM)
-    assert child.wait() == 0
