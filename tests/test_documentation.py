@@ -96,8 +96,10 @@ COMMANDS += [
 COMMANDS += list({block.text: block for page in PAGES for block in inline_commands(page)}.values())
 
 
-PLACES = {"--executor", "--address", "--device", "--gpus-per-job", "--cpus-per-job"}
-PLACES |= {"--partition", "--time-minutes", "--max-running", "--sbatch"}
+PLACES = {
+    *("--executor", "--address", "--device", "--gpus-per-job", "--cpus-per-job"),
+    *("--partition", "--time-minutes", "--max-running", "--sbatch"),
+}
 """Options of `run` that name what a reader's machine may have and this one has not."""
 
 
