@@ -36,7 +36,7 @@ CHEAP_TASKS = {
 }
 """A few of the images in place of all, so that nothing is downloaded."""
 NOT_COMMANDS = {"python", "toml", "bash", "yaml", "bibtex", "text"}
-ELSEWHERE = {"ray", "cuda"}
+ELSEWHERE = {"ray", "slurm", "cuda"}
 """A run that names one of these needs a cluster or a GPU, and is planned only."""
 WALKS = {"submitting.md"}
 """Pages whose blocks are one session: they run in their order, in one folder."""
@@ -96,7 +96,10 @@ COMMANDS += [
 COMMANDS += list({block.text: block for page in PAGES for block in inline_commands(page)}.values())
 
 
-PLACES = {"--executor", "--address", "--device", "--gpus-per-job", "--cpus-per-job"}
+PLACES = {
+    *("--executor", "--address", "--device", "--gpus-per-job", "--cpus-per-job"),
+    *("--partition", "--time-minutes", "--max-running", "--sbatch"),
+}
 """Options of `run` that name what a reader's machine may have and this one has not."""
 
 

@@ -129,6 +129,7 @@ VAE_NAMES = {
     "ImportanceWeighted",
     "InfoVAEObjective",
     "MLP",
+    "MLPDecoder",
     "MutualPosteriorDivergence",
     "VAE",
     "VampPrior",

@@ -103,18 +103,36 @@ _EXECUTOR_OPTIONS = (
     click.option(
         "--executor",
         "executor_name",
-        type=Choice(["local", "ray"]),
+        type=Choice(["local", "ray", "slurm"]),
         default="local",
         show_default=True,
-        help="local: this machine. ray: a Ray cluster.",
+        help="local: this machine. ray: a Ray cluster. slurm: a Slurm cluster, by way of its queue.",
     ),
     click.option("--address", help="The address of the Ray cluster.  [default: RAY_ADDRESS, or this machine alone]"),
     click.option(
         "--gpus-per-job",
         type=click.FloatRange(min=0),
-        help="On Ray; 0.25 puts four jobs on a GPU.  [default: 1 if the cluster has any]",
+        help="On Ray, where 0.25 puts four jobs on a GPU, and on Slurm.  [default: on Ray 1 if the cluster has any, on "
+        "Slurm 0]",
     ),
-    click.option("--cpus-per-job", type=click.FloatRange(min=0, min_open=True), help="On Ray.  [default: 1]"),
+    click.option("--cpus-per-job", type=click.FloatRange(min=0, min_open=True), help="On Ray and Slurm.  [default: 1]"),
+    click.option("--partition", help="On Slurm.  [default: that of the cluster]"),
+    click.option(
+        "--time-minutes",
+        type=click.IntRange(min=5),
+        help="Slurm's time limit; a job that reaches it is queued again and resumes.  [default: 240]",
+    ),
+    click.option(
+        "--max-running",
+        type=click.IntRange(min=1),
+        help="The most jobs that Slurm is to run at a time.  [default: all]",
+    ),
+    click.option(
+        "--sbatch",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Another option for Slurm's sbatch, as account=vision; may be repeated.",
+    ),
     click.option(
         "--timeout",
         "timeout_minutes",
@@ -123,6 +141,19 @@ _EXECUTOR_OPTIONS = (
         help="The most that a job may take, in a separate process; one that takes longer is stopped and has failed.",
     ),
 )
+
+_EXECUTORS_OF = {
+    "device": ("local",),
+    "slots": ("local",),
+    "address": ("ray",),
+    "gpus_per_job": ("ray", "slurm"),
+    "cpus_per_job": ("ray", "slurm"),
+    "partition": ("slurm",),
+    "time_minutes": ("slurm",),
+    "max_running": ("slurm",),
+    "sbatch": ("slurm",),
+}
+"""The executors that an option is for."""
 
 
 @dataclass(frozen=True)
@@ -135,36 +166,61 @@ class ExecutorOptions:
     address: str | None
     gpus_per_job: float | None
     cpus_per_job: float | None
+    partition: str | None
+    time_minutes: int | None
+    max_running: int | None
+    sbatch: tuple[str, ...]
     timeout_minutes: float | None
 
     def executor(self) -> "Executor":
         """UsageError for a device or a cluster that is not there, and for an option of another executor."""
+        self._refuse_options_of_others()
         if self.executor_name == "ray":
-            from mae_bench.executors.ray import connect
+            from mae_bench.executors import ray
 
-            self._check_options_of_ray()
-            return connect(self.address, self.gpus_per_job, self.cpus_per_job or 1.0, self.timeout_minutes)
+            return ray.connect(self.address, self.gpus_per_job, self.cpus_per_job or 1.0, self.timeout_minutes)
+        if self.executor_name == "slurm":
+            from mae_bench.executors import slurm
+
+            return slurm.connect(
+                partition=self.partition,
+                time_minutes=self.time_minutes,
+                gpus=self.gpus_per_job,
+                cpus=self.cpus_per_job,
+                max_running=self.max_running,
+                sbatch=self.sbatch,
+                timeout_minutes=self.timeout_minutes,
+            )
         return self._here()
 
     def check(self) -> "Executor | None":
         """UsageError as from `executor`; but starts and asks no cluster, and then gives None."""
+        self._refuse_options_of_others()
         if self.executor_name == "ray":
-            from mae_bench.executors.ray import load_ray
+            from mae_bench.executors import ray
 
-            self._check_options_of_ray()
-            load_ray()
+            ray.load_ray()
+            return None
+        if self.executor_name == "slurm":
+            from mae_bench.executors import slurm
+
+            slurm.check_options(self.gpus_per_job, self.cpus_per_job, self.sbatch)
             return None
         return self._here()
 
-    def _check_options_of_ray(self) -> None:
-        if self.slots is not None or self.device != "auto":
-            raise UsageError("--jobs and --device are for this machine; with --executor ray, give --gpus-per-job.")
+    def _refuse_options_of_others(self) -> None:
+        for name, executors in _EXECUTORS_OF.items():
+            given = getattr(self, name) not in (None, (), "auto")
+            if given and self.executor_name not in executors:
+                option = "--jobs" if name == "slots" else f"--{name.replace('_', '-')}"
+                raise UsageError(
+                    f"{option} is for --executor {' or '.join(executors)}, and this is --executor "
+                    f"{self.executor_name}; leave the option out, or choose that executor."
+                )
 
     def _here(self) -> "Executor":
         from mae_bench.executors.preparation import executor_here
 
-        if (self.address, self.gpus_per_job, self.cpus_per_job) != (None, None, None):
-            raise UsageError("--address, --gpus-per-job and --cpus-per-job are for a Ray cluster; add --executor ray.")
         return executor_here(self.device, self.slots, self.timeout_minutes)
 
 

@@ -1,6 +1,8 @@
 """What is found before anything trains, by a dry run too: threads, devices, data. And how a failure is said."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -85,7 +87,7 @@ def test_what_openmp_can_read_runs(ran, monkeypatch, threads):
     [
         (["--device", "cuda:99"], "device 'cuda:99' cannot be used here"),
         (["--device", "gpu"], "device 'gpu' cannot be used here"),
-        (["--cpus-per-job", "2"], "are for a Ray cluster; add --executor ray"),
+        (["--cpus-per-job", "2"], "--cpus-per-job is for --executor ray or slurm"),
         (["-o", "file/results"], "records cannot be written to"),
     ],
     ids=words,
@@ -104,6 +106,10 @@ def test_a_dry_run_starts_no_cluster(monkeypatch):
     arguments = ["run", "-m", "vlae", "--preset", "smoke", "--executor", "ray", "-n"]
     assert call(*arguments).exit_code == 0
     assert call(*arguments, "--jobs", "2").exit_code == 2
+    monkeypatch.setattr("mae_bench.executors.slurm.connect", lambda **_: pytest.fail("connected"))
+    monkeypatch.setitem(sys.modules, "submitit", SimpleNamespace())
+    assert call(*arguments, "--executor", "slurm", "--partition", "gpu").exit_code == 0
+    assert call(*arguments, "--executor", "slurm", "--sbatch", "account").exit_code == 2
 
 
 # -- data -------------------------------------------------------------------------------------------------------------
