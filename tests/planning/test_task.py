@@ -205,7 +205,7 @@ PAGE = (content_folder("docs/examples").parent / "tasks.md").read_text(encoding=
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_the_page_about_tasks_lists_it_with_its_sizes(path: Path) -> None:
     data = load_task(path).data
-    (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{path.stem}` |")]
+    row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{path.stem}` |"))  # of the first table
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[2] == " / ".join(f"{size:,}" for _, size in data.sizes())
     assert cells[3] == (str(data.classes) if data.classes else "none")

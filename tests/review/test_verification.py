@@ -90,10 +90,10 @@ def test_of_seeds_that_scatter_as_measured_the_rule_refuses_three_in_a_thousand(
 
 
 def test_published_runs_of_two_seeds_agree_as_if_trained_anew():
-    """The worst that training on another machine can do is what another seed does."""
+    """The worst that training on another machine can do is what another seed does, in the models of the tolerances."""
     runs = {}
     for record in Store(PUBLISHED).records():
-        if record.preset == "small":
+        if record.preset == "small" and record.model.name in ("mae", "vlae", "resnet_vae"):
             runs.setdefault((record.task.name, model_label(record.model.name, record.model.params)), []).append(record)
     tasks = {task.name: task for task in TASKS if "small" in task.tolerances}
     pairs = [(task, *pair) for (task, _), own in runs.items() if task in tasks for pair in combinations(own, 2)]
