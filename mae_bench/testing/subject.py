@@ -14,6 +14,7 @@ from mae_bench.adapter import Adapter, DataSpec, Likelihood, NotSupported
 from mae_bench.data.images import ByteImages, draw_bits
 from mae_bench.foundation.content import content_folder
 from mae_bench.foundation.errors import MaeBenchError, describe
+from mae_bench.foundation.process import escapes_caught
 from mae_bench.foundation.seeding import numpy_generator
 from mae_bench.job.isolation import isolated
 from mae_bench.job.likelihoods import LIKELIHOODS, declared_likelihoods, takes_note, unanswered_likelihood
@@ -223,7 +224,8 @@ def subjects_of(
 def _fails(question: str, put: Question, model: Adapter, x: Tensor) -> bool:
     """Whether it ends in an error, or in pictures of another size than those of x."""
     try:
-        answer = put(model, x)
+        with escapes_caught():
+            answer = put(model, x)
     except NotSupported:
         return False
     except Exception:
