@@ -17,10 +17,10 @@ RUN case "${DEVICE}" in \
         *) echo "DEVICE is ${DEVICE}, which is neither cpu nor cuda; give one of them" >&2; exit 2 ;; \
     esac \
     && pip install --no-cache-dir "${index}" -c constraints.txt . \
-    && mkdir -m 1777 /work /data
+    && mkdir -m 1777 /runs /data
 
 # Any user may run it, so that records belong to whoever asked for them: docker run --user "$(id -u)".
 ENV HOME=/tmp MAE_BENCH_DATA=/data NVIDIA_DRIVER_CAPABILITIES=compute,utility
-WORKDIR /work
+WORKDIR /runs
 ENTRYPOINT ["mae-bench"]
 CMD ["--help"]

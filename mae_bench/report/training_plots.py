@@ -40,16 +40,16 @@ def training_by_seed(records: Sequence[Record], key: str) -> Plot:
         for number, (seed, curves) in enumerate(found.items())
         for split, curve in curves.items()
     ]
-    what, unit = ("negative evidence lower bound in nats an image", "-ELBO, nats")
+    name, unit, what = "-ELBO", ", nats", "negative evidence lower bound in nats an image"
     if title == OWN_LOSS:
-        what, unit = ("model's own loss", "own loss")
+        name, unit, what = "own loss", "", "model's own loss"
     return Plot(
         key=key,
-        title=f"Training: {unit.partition(',')[0]} after each epoch",
+        title=f"Training: {name} after each epoch",
         description=f"Two lines for each seed: the {what} after each epoch, on the validation images (solid) and on "
         "the training images as they were shown (dashed). Lower is better.",
         x_label="epoch",
-        y_label=unit,
+        y_label=f"{name}{unit}",
         series=tuple(
             Series(label, drawable(Point(x, y) for x, y in curve.items() if y is not None), look, label)
             for label, curve, look in lines

@@ -108,17 +108,3 @@ def test_a_number_beyond_all_measure_is_not_drawn(make_record, digits_task):
     (plot,) = board_plots(board)
     assert plot.key == "nll-samples" and plot.ticks == {4: "4"}
     assert not training_by_seed(records, "training").has_points
-
-
-def test_training_shows_what_was_shown_beside_what_was_held_out(make_record):
-    curve = [
-        {"epoch": n, "step": n, "learning_rate": 0.1, "validation_negative_elbo": 30.0 - n}
-        | {"train": {"loss": 99.0, "reconstruction_error": 20.0 - n, "kl": 5.0} if n > 1 else {}}
-        for n in (1, 2)
-    ]
-    plot = training_by_seed([make_record(seed=4, training={"curve": curve})], "training")
-    held_out, shown = plot.series
-    assert held_out.points == (Point(1, 29.0), Point(2, 28.0)) and held_out.look == "seed-0"
-    assert shown.points == (Point(2, 23.0),) and shown.look == "seed-0 training"
-    assert plot.headings == ("epoch", "seed 4, validation", "seed 4, training")
-    assert plot.rows == (("1", "29.00", "–"), ("2", "28.00", "23.00"))
