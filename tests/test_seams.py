@@ -108,7 +108,7 @@ def test_a_setting_of_jobs_is_one_field(monkeypatch: pytest.MonkeyPatch):
         assert result.exit_code == 0, result.output
         return {option for parameter in verb.params for option in parameter.opts}
 
-    known = {"--max-minutes", "--checkpoint-minutes", "--compile", "--matrix-precision"}
+    known = {"--max-minutes", "--checkpoint-minutes", "--compile", "--cuda-graph", "--matrix-precision"}
     assert option_names(JobSettings) == known
     assert given[-1] == JobSettings(max_minutes=2.0, compile=True)
     about = {"help": "Warm up for so long.", "above_zero": False}

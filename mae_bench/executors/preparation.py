@@ -35,7 +35,7 @@ class Preparation:
 
     def notes_on_devices(self, executor: Executor | None) -> list[str]:
         """Sentences on devices that lack the precision that the jobs are to train in; UsageError if it was asked for,
-        and if steps are to be compiled and this process cannot.
+        if steps are to be compiled and this process cannot, or to be recorded as CUDA graphs and a device cannot.
 
         executor: None if it is not known here. Where devices are not, each job finds out for itself; so do other
         processes about their compiler.
@@ -44,10 +44,14 @@ class Preparation:
 
         from mae_bench.executors.local import InProcess
         from mae_bench.job.compilation import check_compiler
+        from mae_bench.job.cuda_graph import check_cuda_graph
         from mae_bench.job.precision import note_on_precision
 
         if self.settings.compile and isinstance(executor, InProcess):
             check_compiler(executor.device)
+        if self.settings.cuda_graph:
+            for device in executor.devices if executor else ():
+                check_cuda_graph(torch.device(device), compiled=self.settings.compile)
         to_run = [job for job in self.jobs if kept_record(self.store, job, self.overwrite) is None]
         notes = {
             note_on_precision(

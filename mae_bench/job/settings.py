@@ -30,6 +30,11 @@ class JobSettings:
         "Compile the training steps by torch.compile: faster steps, rounded differently, after minutes of compiling. "
         "Needs a C++ compiler.",
     )
+    cuda_graph: bool = _setting(
+        False,
+        "Record a training step on a GPU as a CUDA graph and replay it: several times as fast for small networks, and "
+        "the same numbers. For a model that does the same at each step.",
+    )
 
 
 def job_settings(**given: Any) -> JobSettings:

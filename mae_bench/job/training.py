@@ -18,6 +18,7 @@ from mae_bench.foundation.interruption import raise_if_requested, requested
 from mae_bench.foundation.seeding import derive_seed, numpy_generator, seed_everything
 from mae_bench.job.checkpoint import load_checkpoint
 from mae_bench.job.compilation import compiled_loss
+from mae_bench.job.cuda_graph import RecordedStep, check_cuda_graph
 from mae_bench.job.own_settings import replaced_settings
 from mae_bench.job.polyak import PolyakAverage
 from mae_bench.job.precision import choose_precision, products_in
@@ -47,6 +48,9 @@ class TrainingLoop:
     ) -> None:
         self.context, self.settings = context, settings
         self.adapter, self.train, self.validation = adapter, train, validation
+        self.recording = context.job_settings.cuda_graph
+        if self.recording:
+            check_cuda_graph(context.device, compiled=context.job_settings.compile)
         self.path = context.training_path
         self.batches = max(1, len(train) // settings.batch_size)
         self.state = TrainingState(
@@ -68,6 +72,7 @@ class TrainingLoop:
         self.validated_by_loss = False
         """Whether the model has turned out to have no density, and is validated by its own loss."""
         self.loss = compiled_loss(adapter, context.device) if self.state.compiled else adapter.loss
+        self._renew_recording()
         self.started = self.saved_at = time.monotonic()
         self.seconds_before = self.state.seconds
 
@@ -111,23 +116,34 @@ class TrainingLoop:
         return True
 
     def _step(self, x: Tensor) -> None:
-        self.optimiser.zero_grad(set_to_none=True)
-        with products_in(self.state.matrix_precision, self.context.device):
-            loss = self._ask_loss(x)
-        loss.total.backward()
-        torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), self.settings.gradient_clip)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.state.learning_rate
-        self.optimiser.step()
-        self.average.update(first=self.state.step == 0)
+            if self.recording:
+                group["lr"].fill_(self.state.learning_rate)
+            else:
+                group["lr"] = self.state.learning_rate
+        if self.recorded is None:
+            loss = self._update(x)
+        else:
+            loss = self.recorded(x, check=self.state.batch in {0, self.batches - 1})
         self.state.learning_rate *= self.settings.learning_rate_decay
         self.state.step += 1
         self.unread.append((loss.total.detach(), {name: term.detach() for name, term in loss.terms.items()}))
 
+    def _update(self, x: Tensor) -> Loss:
+        """Everything in a step that the device computes once x is there."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self._ask_loss(x)
+        loss.total.backward()
+        torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), self.settings.gradient_clip)
+        self.optimiser.step()
+        self.average.update(first=self.state.step == 0)
+        return loss
+
     def _ask_loss(self, x: Tensor) -> Loss:
         """`loss(x)`; TrainingError if the model has none, so that nothing trains it."""
         try:
-            return self.loss(x)
+            with products_in(self.state.matrix_precision, self.context.device):
+                return self.loss(x)
         except NotSupported as reason:
             raise TrainingError(f"{reason}; write it, or a fit of the model's own.") from reason
 
@@ -191,6 +207,7 @@ class TrainingLoop:
             state.halvings, state.epochs_without_gain = state.halvings + 1, 0
             state.learning_rate /= 2
             self.optimiser = self._fresh_optimiser()
+            self._renew_recording()
 
     def _validate(self) -> float:
         """The negative ELBO on the validation images or, of a model without a density, its own loss there."""
@@ -271,7 +288,15 @@ class TrainingLoop:
 
     def _fresh_optimiser(self) -> torch.optim.Adam:
         rate, betas = self.state.learning_rate, self.settings.adam_betas
-        return torch.optim.Adam(self.adapter.parameters(), lr=rate, betas=betas, fused=True)
+        if not self.recording:
+            return torch.optim.Adam(self.adapter.parameters(), lr=rate, betas=betas, fused=True)
+        # A replay sees a new rate only in a tensor.
+        on_device = torch.tensor(rate, device=self.context.device)
+        return torch.optim.Adam(self.adapter.parameters(), lr=on_device, betas=betas, fused=True, capturable=True)
+
+    def _renew_recording(self) -> None:
+        """A recorded step holds the tensors of one optimiser."""
+        self.recorded = RecordedStep(self.adapter, self._update, self._ask_loss) if self.recording else None
 
     def _save_if_due(self) -> None:
         if requested() or time.monotonic() - self.saved_at > 60 * self.context.job_settings.checkpoint_minutes:

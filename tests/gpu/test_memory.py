@@ -44,11 +44,12 @@ def limited_to(byte_count: int) -> Iterator[None]:
     """This process may take so much of the GPU."""
     torch.cuda.empty_cache()
     _, total = torch.cuda.mem_get_info(DEVICE)
-    torch.cuda.set_per_process_memory_fraction(byte_count / total, DEVICE)
+    place = torch.cuda.current_device()  # torch asks for its number
+    torch.cuda.set_per_process_memory_fraction(byte_count / total, place)
     try:
         yield
     finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, DEVICE)
+        torch.cuda.set_per_process_memory_fraction(1.0, place)
 
 
 @contextmanager

@@ -15,6 +15,9 @@ SAME_IMAGES = 0.75
 FIVE_ERRORS = 5.0
 """Standard errors, between two means: one chance in a million."""
 
+FEW_PIXELS = 1e-3
+"""Of all, in images drawn twice from one seed."""
+
 # The networks of mae are those of vlae.
 different_networks = pytest.mark.parametrize(
     ("task", "name"), [(task, name) for task in TASKS for name in ("mae", "resnet_vae")]
@@ -35,6 +38,11 @@ def test_images_from_the_same_draws(figure: Callable[..., None], task: str, name
     assert images[0].std() > 0.1
 
 
+def differing(one: Tensor, other: Tensor) -> float:
+    """The share of pixels that are not the same level."""
+    return float(((one - other).abs() > 1e-4).double().mean())
+
+
 @different_networks
 def test_statistics_of_images_from_draws_of_its_own(task: str, name: str) -> None:
     """Their means and their spread are those of images that the CPU draws; one seed gives the same images again."""
@@ -45,7 +53,8 @@ def test_statistics_of_images_from_draws_of_its_own(task: str, name: str) -> Non
         return one.sample(count).cpu()
 
     here, again, other = draw(model, 10), draw(model, 10), draw(model, 11)
-    assert torch.equal(here, again) and not torch.equal(here, other)
+    # Some sums have no fixed order on a GPU, and a draw on the edge between two levels then falls on its other side.
+    assert differing(here, again) <= FEW_PIXELS and differing(here, other) > 0.1
     images = torch.cat([here, other]), torch.cat([draw(make_model(name, task, torch.device("cpu")), s) for s in (1, 2)])
     for statistic in (lambda x: x.flatten(1).mean(1), lambda x: x.flatten(1).std(1)):
         a, b = (statistic(x.double()) for x in images)
