@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from mae_bench.cli.running import SECONDS_TO_END
 from mae_bench.executors import JobResult
+from mae_bench.executors.local import choose_device
 from mae_bench.executors.run import kept_record
 from mae_bench.executors.slots import Slots, plan_slots
 from mae_bench.foundation import interruption
@@ -112,7 +113,7 @@ def publish(result: JobResult, store: Store, board: Path) -> str:
             job.task,
             checkpoint=checkpoint_of(record, path, None),
             model_files=(),
-            device="cpu" if record.environment.device == "cpu" else "cuda",
+            device="cpu" if record.environment.device == "cpu" else choose_device("auto"),
             progress=lambda *_: None,
         )
     except RecordError as error:

@@ -36,6 +36,12 @@ def describe_environment(device: torch.device) -> Environment:
     )
 
 
+def describe_machine(device: torch.device) -> str:
+    """The device, a processor by its model, and torch: what decides the last bits of a training."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    return _described(f"torch {torch.__version__} on {name}")
+
+
 def _version(distribution: str) -> str | None:
     """The installed version, without importing it."""
     try:

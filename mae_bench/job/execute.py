@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import MutableMapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from mae_bench.foundation.seeding import derive_seed, seed_everything
 from mae_bench.foundation.untrusted import LONGEST_TEXT
 from mae_bench.job.allocator import keep_freed_memory
 from mae_bench.job.checkpoint import MODEL_FILE, load_checkpoint, save_checkpoint
-from mae_bench.job.environment import PeakMemory, describe_environment
+from mae_bench.job.environment import PeakMemory, describe_environment, describe_machine
 from mae_bench.job.initial_state import remember_initial_state
 from mae_bench.job.isolation import isolated, use_threads
 from mae_bench.job.likelihoods import Construct, unanswered_likelihood
@@ -98,7 +98,7 @@ def execute(
             {
                 **_identity(job),
                 **scores,
-                "training": {**_training_section(outcome), "parameters": _parameter_count(trained.adapter)},
+                "training": {**_training_section(outcome, target), "parameters": _parameter_count(trained.adapter)},
                 "clocks": {
                     "training_seconds": round(outcome.seconds, 3),
                     "evaluation_seconds": round(time.monotonic() - started + shards.earlier_seconds, 3),
@@ -134,6 +134,7 @@ def _fit(job: Job, data: DataSet, context: TrainingContext) -> TrainingOutcome:
         if not context.cut_short:
             raise
     outcome = context.whole_outcome(time.monotonic() - started, threads)
+    outcome = replace(outcome, machine=describe_machine(context.device))
     save_checkpoint(directory / MODEL_FILE, model.state_dict(), asdict(outcome))
     if outcome.status == "complete":
         context.remove_files()
@@ -243,9 +244,12 @@ def _place(job: Job) -> dict[str, Any]:
     }
 
 
-def _training_section(outcome: TrainingOutcome) -> dict[str, Any]:
+def _training_section(outcome: TrainingOutcome, device: torch.device) -> dict[str, Any]:
+    """device: that of the evaluation, which the record describes once if it is the training's."""
     section = asdict(outcome)
     del section["seconds"], section["threads"]
+    if section["machine"] == describe_machine(device):
+        section["machine"] = None
     return section
 
 

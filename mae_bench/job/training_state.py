@@ -63,6 +63,8 @@ class TrainingOutcome:
     train_images: int | None = None
     validation_images: int | None = None
     """How many images `fit` passed to the default loop, if not as many as the task has."""
+    machine: str | None = None
+    """`mae_bench.job.environment.describe_machine` where it ended; None in a checkpoint of an earlier mae-bench."""
 
 
 class TrainingParts(NamedTuple):

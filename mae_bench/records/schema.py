@@ -84,6 +84,8 @@ class TrainingSection(Section):
     """Whether its steps were compiled by torch.compile."""
     matrix_precision: MatrixPrecision = "float32"
     """What its steps computed matrix products and convolutions in."""
+    machine: str | None = None
+    """Device and torch of the training, if `environment`, which is that of the evaluation, has others."""
     curve: tuple[EpochRow, ...] = ()
     own_settings: dict[str, Any] | None = None
     """The settings of the default loop that the model's `fit` replaced, by name, and what it replaced them with. None

@@ -28,6 +28,8 @@ def machine_faults(record: Record, protocol: Protocol) -> Iterator[str]:
     yield from _clock_faults(record, protocol)
     yield from _memory_faults(record)
     yield from environment_faults(record.environment)
+    if record.training.machine is not None and not _is_description(record.training.machine):
+        yield f"training.machine is not a printable text of 1 to {LONGEST_DESCRIPTION} characters"
     yield from date_faults(record.created)
 
 
@@ -61,6 +63,10 @@ def _memory_faults(record: Record) -> Iterator[str]:
         yield f"training.parameters is {record.training.parameters}, which do not fit in the peak memory at a byte each"
 
 
+def _is_description(text: str) -> bool:
+    return text.isprintable() and 0 < len(text.strip()) <= len(text) <= LONGEST_DESCRIPTION
+
+
 def environment_faults(environment: Environment) -> Iterator[str]:
     """Faults in what a record or a verification says of software and machine."""
     versions = {name: getattr(environment, name) for name in ("python", "torch", "mae_bench", "numpy", "scikit_learn")}
@@ -68,7 +74,7 @@ def environment_faults(environment: Environment) -> Iterator[str]:
     for name, text in (versions | words).items():
         if text is None:
             continue
-        if not text.isprintable() or not 0 < len(text.strip()) <= len(text) <= LONGEST_DESCRIPTION:
+        if not _is_description(text):
             yield f"environment.{name} is not a printable text of 1 to {LONGEST_DESCRIPTION} characters"
         elif name in versions and not _VERSION.fullmatch(text):
             yield f"environment.{name} is {quoted(repr(text))}, which is not a version"

@@ -18,6 +18,7 @@ from scipy.stats import multivariate_normal
 from mae_bench.data import load_data
 from mae_bench.data.arrays import hash_arrays
 from mae_bench.job.checkpoint import MODEL_FILE, TRAINING_FILE
+from mae_bench.job.environment import processor
 from mae_bench.job.execute import execute
 from mae_bench.job.settings import JobSettings
 from mae_bench.planning.plan import Job, plan
@@ -159,6 +160,20 @@ def test_what_a_model_says_and_keeps_at_length_breaks_no_store(digits_task: Task
     (record,) = store.records()
     assert record.not_supported["mpd"] == "no" * 1999 + "n…"
     assert record.not_supported["nll"] == "LongWinded has no importance_terms(x, samples), so it has no likelihood"
+
+
+def test_where_a_model_was_trained_is_known_where_it_is_evaluated(
+    mnist_500_task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record says so only if it is another machine, which had another torch here."""
+    job = one_job("vlae", mnist_500_task)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(torch, "__version__", "2.11.0+cu130")
+        whole = run(job, tmp_path)
+        assert whole.training.machine is None
+    found = run(job, tmp_path)
+    assert found.training.machine == f"torch 2.11.0+cu130 on {processor()}"
+    assert comparable(found.model_copy(update={"training": whole.training})) == comparable(whole)
 
 
 def test_a_cut_short_job_is_partial_and_goes_on(mnist_500_task: Task, tmp_path: Path) -> None:

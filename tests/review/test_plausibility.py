@@ -301,6 +301,7 @@ IMPOSSIBLE = {
     "bits of a binary task": ([("hashes", "test_bits", None)], "hashes.test_bits is null, but the task is binary"),
     "no threads": ([("environment", "threads", 0)], "environment.threads is 0"),
     "a clear screen": ([("environment", "device", "\x1b[2J")], "environment.device is not a printable text"),
+    "an endless machine": ([("training", "machine", "x" * 201)], "training.machine is not a printable text"),
     "an endless name": ([("environment", "processor", "x" * 201)], "environment.processor is not a printable text"),
     "no version": ([("environment", "torch", "new")], "environment.torch is 'new', which is not a version"),
     "no commit": ([("environment", "git_commit", "main"), ("environment", "git_dirty", False)], "is not a commit"),

@@ -61,6 +61,7 @@ FACTS: dict[str, Callable[[Record], object]] = {
     ),
     "Created (UTC)": lambda record: record.created,
     "Device": lambda record: record.environment.device,
+    "Training elsewhere": lambda record: record.training.machine,
     "Processor": lambda record: record.environment.processor,
     "Threads": lambda record: record.environment.threads,
     "Platform": lambda record: record.environment.platform,
