@@ -126,7 +126,7 @@ def plan_run(arguments: list[str]) -> None:
     for word in words:
         if word in PLACES:
             next(words)
-        else:
+        elif word != "--cuda-graph":
             here.append(word)
     run_mae_bench(["run", *here, "--dry-run"])
 
