@@ -5,6 +5,8 @@ LONGEST_QUOTATION = 120
 
 def printable(text: str) -> str:
     """`text` with every unprintable character (control, direction, line break) replaced by its Python escape."""
+    if text.isprintable():  # as nearly every text is
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import ceil, floor, log10
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from mae_bench.foundation.text import printable
 from mae_bench.report.plots import REPORTED, Plot, Point, Series
@@ -67,7 +67,8 @@ def describe(plot: Plot) -> str:
         sentences.append("Bars are one standard deviation over seeds.")
     if any(series.look == REPORTED for series in plot.series):
         sentences.append(f"{'Thin grey lines' if plot.joined else 'Hollow grey diamonds'} are reported by others.")
-    if beyond := [series.name for series in plot.series if series not in _within(plot) and series.points]:
+    drawn = _within(plot)
+    if beyond := [series.name for series in plot.series if series not in drawn and series.points]:
         sentences.append(f"Beyond the axes, and not drawn: {', '.join(beyond)}.")
     return " ".join(sentences)
 
@@ -109,8 +110,11 @@ def draw_strip(values: Sequence[tuple[float, str, str]]) -> Markup:
     lowest, highest = min(value for value, _, _ in values), max(value for value, _, _ in values)
     axis = Axis(lowest, highest if highest > lowest else lowest + 1, 6, width - 6, ())
     strokes = [
-        Markup('<path class="look-{}" d="M{} 4V18"><title>{}</title></path>').format(
-            look, _number(axis.place(value)), printable(name)
+        _filled(
+            '<path class="look-{}" d="M{} 4V18"><title>{}</title></path>',
+            look,
+            _number(axis.place(value)),
+            printable(name),
         )
         for value, look, name in values
     ]
@@ -179,7 +183,7 @@ def _grid(x_axis: Axis, y_axis: Axis) -> list[Markup]:
     ]
     frame = f"M{LEFT:g} {TOP:g}V{HEIGHT - BOTTOM:g}H{WIDTH - RIGHT:g}"
     return [
-        Markup('<path class="grid" d="{}"></path><path class="axis" d="{}"></path>').format("".join(lines), frame),
+        _filled('<path class="grid" d="{}"></path><path class="axis" d="{}"></path>', "".join(lines), frame),
         *(_text(LEFT - 6, float(y) + 4, text, "end") for y, text in rows),
         *(_text(float(x), HEIGHT - BOTTOM + 16, text, "middle") for x, text in columns),
     ]
@@ -207,18 +211,22 @@ def _series(series: Series, plot: Plot, x_axis: Axis, y_axis: Axis, places: dict
     parts = []
     if plot.joined:
         line = "L".join(f"{_number(x)} {_number(y)}" for x, y, _ in found)
-        parts.append(Markup('<path class="line" d="M{}"></path>').format(line))
+        parts.append(_filled('<path class="line" d="M{}"></path>', line))
     if bars := "".join(_bars(x, y, point, x_axis, y_axis) for x, y, point in found):
-        parts.append(Markup('<path class="bars" d="{}"></path>').format(bars))
+        parts.append(_filled('<path class="bars" d="{}"></path>', bars))
     step = max(1, ceil(len(found) / MOST_MARKS))
     shape = LOOKS[series.look.split()[0]]
     parts += [
-        Markup('<path class="dot" d="{}" transform="translate({} {})"><title>{}</title></path>').format(
-            shape, _number(x), _number(y), printable(f"{series.name}: {_told(point, plot)}")
+        _filled(
+            '<path class="dot" d="{}" transform="translate({} {})"><title>{}</title></path>',
+            shape,
+            _number(x),
+            _number(y),
+            printable(f"{series.name}: {_told(point, plot)}"),
         )
         for x, y, point in found[::step]
     ]
-    group = Markup('<g class="series look-{}" data-row="{}">').format(series.look, series.key)
+    group = _filled('<g class="series look-{}" data-row="{}">', series.look, series.key)
     return group + Markup("").join(parts) + Markup("</g>")
 
 
@@ -244,8 +252,13 @@ def _told(point: Point, plot: Plot) -> str:
     return f"{plot.x_label} {x}; {plot.y_label} {point.y:.4g}{error}"
 
 
+def _filled(template: str, *values: str) -> Markup:
+    """`Markup.format` for texts alone, in a fifth of the time: a large board has a hundred thousand elements."""
+    return Markup(template.format(*map(escape, values)))
+
+
 def _text(x: float, y: float, text: str, classes: str) -> Markup:
-    return Markup('<text class="{}" x="{}" y="{}">{}</text>').format(classes, _number(x), _number(y), printable(text))
+    return _filled('<text class="{}" x="{}" y="{}">{}</text>', classes, _number(x), _number(y), printable(text))
 
 
 def _turned(x: float, y: float, text: str) -> Markup:
