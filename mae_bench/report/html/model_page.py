@@ -46,6 +46,11 @@ def _commit(record: Record) -> str | None:
     return None if environment.git_commit is None else f"{environment.git_commit}{changed}"
 
 
+def _device(record: Record) -> str:
+    trained = record.training.machine
+    return f"{record.environment.device}{f', after training by {trained}' if trained else ''}"
+
+
 FACTS: dict[str, Callable[[Record], object]] = {
     "Training ended": lambda record: f"{record.training.status}: {record.training.reason}",
     "Epochs": lambda record: record.training.epochs,
@@ -60,8 +65,7 @@ FACTS: dict[str, Callable[[Record], object]] = {
         f"{where} {mib:.1f}" for where, mib in sorted(record.peak_memory_mib.items())
     ),
     "Created (UTC)": lambda record: record.created,
-    "Device": lambda record: record.environment.device,
-    "Training elsewhere": lambda record: record.training.machine,
+    "Device": _device,
     "Processor": lambda record: record.environment.processor,
     "Threads": lambda record: record.environment.threads,
     "Platform": lambda record: record.environment.platform,

@@ -68,6 +68,15 @@ def test_devices_and_clocks_are_told(make_record, digits_task):
     assert "--device" not in reproduction(board, board.rows[0])[0]
 
 
+def test_a_machine_that_only_trained_is_told_too(make_record, digits_task, render_first):
+    records = [
+        make_record(seed=0, training={"machine": "torch 2.11.0 on NVIDIA H200"}),
+        make_record(seed=1),
+    ]
+    page = render_first(records).text
+    assert "cpu, after training by torch 2.11.0 on NVIDIA H200" in page
+
+
 def test_what_was_trained_elsewhere_has_the_command_that_trains_and_the_one_that_scores(
     trained_elsewhere, digits_task, render_first
 ):
