@@ -1,6 +1,6 @@
 """What a tracker has been told of a job, and what is new: read from the files that the job writes. Imports no torch."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -90,10 +90,13 @@ class Following:
         before, self._seen[path] = self._seen.get(path), _signature(path)
         return self._seen[path] not in (before, None)
 
-    def _tell_epochs(self, rows: Iterable[EpochRow]) -> None:
+    def _tell_epochs(self, rows: Sequence[EpochRow]) -> None:
+        if not rows or rows[-1].epoch <= self._told.epochs:
+            return
+        tracker = self._tracker()
         for row in rows:
             if row.epoch > self._told.epochs:
-                self._tracker().log(row.epoch, values_of(row))
+                tracker.log(row.epoch, values_of(row))
                 self._told.epochs = row.epoch
                 self._keep()
 
@@ -113,8 +116,8 @@ class Following:
     def _tracker(self) -> Tracker:
         if self._open is None:
             self._open = self._class(self._folder, self._job, self._told.run)
-            if self._open.run != self._told.run:
-                self._told = Told(run=self._open.run)
+            if self._open.run != self._told.run:  # a new one, which has been told of nothing
+                self._told, self._seen = Told(run=self._open.run), {}
                 self._keep()
         return self._open
 
