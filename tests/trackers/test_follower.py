@@ -19,6 +19,8 @@ from mae_bench.trackers import follower_process
 from mae_bench.trackers.follower_process import tell_trackers
 
 ROOT = Path(__file__).resolve().parents[2]
+STEADY = ROOT / "tests" / "faults" / "steady"
+"""A small model of the default loop, and a task that is scored in no time."""
 VARYING = {"clocks", "peak_memory_mib", "environment", "created", "record_hash"}
 """What two equal runs may differ in."""
 OWN_FIT = '''
@@ -49,25 +51,37 @@ class Counting(Adapter):
 def _in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("STEADY_PAUSE", "0")
 
 
-def run(store, *options, models="vlae,own.py"):
+def run(store, *options, models=f"{STEADY}.py,own.py"):
     Path("own.py").write_text(OWN_FIT)
-    return CliRunner().invoke(main, ["run", "-m", models, "-t", "digits", "--preset", "smoke", "-o", store, *options])
+    command = ["run", "-m", models, "-t", f"{STEADY}.toml", "--preset", "smoke", "-o", store, *options]
+    return CliRunner().invoke(main, command)
 
 
 def content(store):
     return {record.key: record.model_dump(mode="json", exclude=VARYING) for record in Store(Path(store)).records()}
 
 
+@pytest.fixture(scope="module")
+def untold(tmp_path_factory):
+    """The records of the same jobs without a tracker."""
+    folder = tmp_path_factory.mktemp("untold")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("STEADY_PAUSE", "0")
+        assert run("without").exit_code == 0
+    return content(folder / "without")
+
+
 @pytest.mark.parametrize("options", [(), ("--jobs", "2")])
-def test_a_tracker_is_told_of_all_and_moves_no_number(notes, options):
+def test_a_tracker_is_told_of_all_and_moves_no_number(notes, untold, options):
     """A default loop and a `fit` of a model's own, here and in processes, against the same without a tracker."""
     with_it = run("with", *options, "--tracker", "notes")
     assert with_it.exit_code == 0, with_it.output
-    without = run("without", *options)
-    assert "notes" not in without.output
-    assert content("with") == content("without")
+    assert content("with") == untold
     assert f"to look at it in notes:\n  cat {Path('with').absolute()}/notes/notes.txt\n" in with_it.stdout
     assert "what a tracker prints" not in with_it.output
     records = Store(Path("with")).records()
@@ -100,27 +114,13 @@ def test_pictures_beside_a_finished_record_are_shown_when_the_command_is_given_a
     assert notes("results", "show")[0] == {**notes("results", "show")[0], "name": "samples", "size": 8, "epoch": 3}
 
 
-STEADY = [str(ROOT / "tests" / "faults" / "steady.py"), "-t", str(ROOT / "tests" / "faults" / "steady.toml")]
-
-
 def start(store: str) -> subprocess.Popen:
-    command = [
-        "run",
-        "-m",
-        *STEADY,
-        "--preset",
-        "smoke",
-        "-o",
-        store,
-        "--checkpoint-minutes",
-        "0",
-        "--tracker",
-        "notes",
-    ]
+    command = ["run", "-m", f"{STEADY}.py", "-t", f"{STEADY}.toml", "--preset", "smoke", "-o", store]
+    command += ["--checkpoint-minutes", "0", "--tracker", "notes"]
     path = os.pathsep.join([str(ROOT), *sys.path])
     return subprocess.Popen(
         [sys.executable, "-m", "mae_bench", *command],
-        env={**os.environ, "PYTHONPATH": path, "STEADY_PAUSE": "0.1"},
+        env={**os.environ, "PYTHONPATH": path, "STEADY_PAUSE": "0.05"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -133,19 +133,21 @@ def wait_for(happened, what: str) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_epochs_are_told_while_the_job_trains_and_a_stopped_job_goes_on_in_its_run(notes, number):
-    process = start("results")
-    wait_for(lambda: notes("results", "log"), "an epoch is told")
-    assert not Store(Path("results")).records()
-    process.send_signal(number)
-    assert process.wait(30) in (-signal.SIGKILL, 130)
-    wait_for(lambda: notes("results", "close"), "the trackers' process ends by itself")
+def test_epochs_are_told_while_the_job_trains_and_a_stopped_job_goes_on_in_its_run(notes):
+    for number in (signal.SIGINT, signal.SIGKILL):
+        told = len(notes("results", "log"))
+        process = start("results")
+        wait_for(lambda: len(notes("results", "log")) > told, "another epoch is told")  # noqa: B023
+        assert not Store(Path("results")).records()
+        process.send_signal(number)
+        assert process.wait(30) in (-signal.SIGKILL, 130)
+        ends = notes("results", "begin")
+        wait_for(lambda: len(notes("results", "close")) == len(ends), "the process ends by itself")  # noqa: B023
     assert start("results").wait(120) == 0
     (record,) = Store(Path("results")).records()
     assert [line["epoch"] for line in notes("results", "log")] == list(range(1, record.training.epochs + 1))
-    assert [line["going_on"] for line in notes("results", "begin")] == [False, True]
-    assert [line["finished"] for line in notes("results", "close")] == [False, True]
+    assert [line["going_on"] for line in notes("results", "begin")] == [False, True, True]
+    assert [line["finished"] for line in notes("results", "close")] == [False, False, True]
     assert len({line["run"] for line in notes("results")}) == 1
     assert len(notes("results", "score")) == 1
 
