@@ -14,7 +14,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 .DEFAULT_GOAL := help
 .PHONY: help install run published test test-browser test-faults test-gpu test-notebooks test-pythae \
-	test-mutants golden findings readme docs dist bench scaling throughput lint clean
+	test-trackers test-mutants golden findings readme docs dist bench scaling throughput lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' Makefile
@@ -66,6 +66,16 @@ test-notebooks: install ## run the notebooks of examples/ in a kernel of their o
 test-pythae: install ## train and score the models of Pythae at preset smoke; a few minutes
 	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[pythae]'
 	$(ENVIRONMENT)/bin/python -m pytest tests/pythae
+
+# MLflow holds packages below the versions of constraints.txt, so its tests run in an environment on top of the other.
+test-trackers: install ## follow jobs in TensorBoard, Weights & Biases and MLflow, without a network; two minutes
+	$(ENVIRONMENT)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[tensorboard,wandb]'
+	$(ENVIRONMENT)/bin/python -m pytest tests/trackers
+	$(ENVIRONMENT)/bin/python -m venv build/mlflow
+	below=$$($(ENVIRONMENT)/bin/python -c 'import site; print(*site.getsitepackages())') && \
+		echo "import site; site.addsitedir('$$below')" > "$$(echo build/mlflow/lib/python*/site-packages)/below.pth"
+	build/mlflow/bin/python -m pip install --disable-pip-version-check -q -e '.[mlflow]'
+	build/mlflow/bin/python -m pytest tests/trackers/test_mlflow.py
 
 test-mutants: install ## change the package in one place after another; a test must notice each; half an hour
 	$(ENVIRONMENT)/bin/python -m tests.mutants

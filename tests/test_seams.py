@@ -92,6 +92,50 @@ def test_an_executor_is_one_class(tmp_path: Path, digits_task: Task, record_of: 
     assert [store.find(job) is not None for job in jobs] == [True, True]
 
 
+def test_a_tracker_is_one_class_of_an_installed_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """It takes notes of a job's epochs and scores, which a run gives it by its name alone."""
+    site = tmp_path / "site" / "diary-1.0.dist-info"
+    site.mkdir(parents=True)
+    (site / "METADATA").write_text("Metadata-Version: 2.1\nName: diary\nVersion: 1.0\n")
+    (site / "entry_points.txt").write_text("[mae_bench.trackers]\ndiary = diary_module:Diary\n")
+    (site.parent / "diary_module.py").write_text(DIARY)
+    monkeypatch.syspath_prepend(site.parent)
+    monkeypatch.chdir(tmp_path)
+    command = ("run", "--models", "vlae", "--tasks", "digits", "--preset", "smoke", "--tracker", "diary")
+    assert "to look at it in diary:\n  cat results/diary.txt\n" in invoke(*command)
+    (record,) = Store(Path("results")).records()
+    epochs, score = [f"{row.epoch} {row.train['loss']}" for row in record.training.curve], record.metrics["nll"].value
+    assert Path("results/diary.txt").read_text().splitlines() == [record.key, *epochs, f"nll {score}", "closed True"]
+
+
+DIARY = """
+class Diary:
+    def __init__(self, folder, job, run):
+        self.run, self.path = run or job.key, folder.with_suffix(".txt")
+        self.write(self.run)
+
+    @classmethod
+    def look(cls, folder):
+        return "cat results/diary.txt"
+
+    def log(self, epoch, values):
+        self.write(f"{epoch} {values['train/loss']}")
+
+    def score(self, epoch, values):
+        self.write(f"nll {values['score/nll']}")
+
+    def show(self, epoch, name, picture):
+        self.write(f"{name} {picture}")
+
+    def close(self, *, finished):
+        self.write(f"closed {finished}")
+
+    def write(self, line):
+        with self.path.open("a") as file:
+            print(line, file=file)
+"""
+
+
 def test_a_setting_of_jobs_is_one_field(monkeypatch: pytest.MonkeyPatch):
     """Every field has an option, a new one too, and all arrive as one object."""
     given = []

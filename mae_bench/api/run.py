@@ -36,6 +36,7 @@ def run(
     jobs: int | None = None,
     overwrite: OverwriteStrategy = "only-missing",
     progress: bool = True,
+    tracker: str | Iterable[str] = (),
     **settings: Any,
 ) -> Results:
     """Train and score models on tasks: every (model, task, seed) is a job, as in `mae-bench run`, and has a record.
@@ -43,7 +44,8 @@ def run(
     A job whose record lies in `output_dir` is not run again, and one that was interrupted goes on. A class may be
     defined in the script or notebook itself; its text is then part of the key. device: auto, cpu, cuda, cuda:1 or
     several with commas; jobs: how many at a time, each in a process of its own. progress: show it on stderr or in the
-    notebook. settings: the fields of `mae_bench.job.settings.JobSettings`, such as max_minutes.
+    notebook. tracker: one or several of tensorboard, mlflow, wandb and what packages add. settings: the fields of
+    `mae_bench.job.settings.JobSettings`, such as max_minutes.
 
     A job that fails stops no other: a warning says why, and `Results.failed` holds it. UsageError for what is wrong
     before anything trains.
@@ -59,8 +61,11 @@ def run(
     from mae_bench.records.store import Store
     from mae_bench.report.jobs import jobs_display
     from mae_bench.report.progress import run_display
+    from mae_bench.trackers.follower_process import tell_trackers
+    from mae_bench.trackers.registry import check_names
 
     given, store = job_settings(**settings), Store(absolute(output_dir))
+    trackers = check_names(tracker)
     planned = plan_jobs(models, tasks, preset, [seeds] if isinstance(seeds, int) else seeds)
     preparation = Preparation(planned, store, given, overwrite, 'overwrite="always" runs them anew')
     notes = preparation.notes_on_models()
@@ -72,8 +77,10 @@ def run(
         _refuse_live(planned)
     stream = sys.stderr if progress else io.StringIO()
     display = run_display(len(planned), stream) if one_process else jobs_display(planned, store, stream)
-    with display as report:
+    with tell_trackers(trackers, store, planned, anew=overwrite == "always") as tracking, display as report:
         summary = run_jobs(planned, store, executor, given, overwrite=overwrite, exit_on_error=False, report=report)
+    for sentence in tracking.warnings:
+        warnings.warn(sentence, stacklevel=2)
     for job, sentence in summary.failed:
         warnings.warn(f"failed: {job.title}: {sentence}", stacklevel=2)
     kept = {job.key: record for job, record in summary.done + summary.cached}

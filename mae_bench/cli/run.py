@@ -81,6 +81,14 @@ def _parse_seeds(_context: click.Context, _parameter: click.Parameter, text: str
     help="Show the jobs and which of them have a record; check device and data; train and download nothing.",
 )
 @click.option("--exit-on-error", is_flag=True, help="Stop at the first failed job.")
+@click.option(
+    "--tracker",
+    "trackers",
+    metavar="NAME",
+    multiple=True,
+    help="Show curves as they grow, then scores and pictures, in tensorboard, mlflow or wandb, or in what a package "
+    "adds; may be repeated. Their files go to the store.",
+)
 @takes_job_settings
 @click.pass_context
 def run(
@@ -96,6 +104,7 @@ def run(
     overwrite_strategy: OverwriteStrategy,
     dry_run: bool,
     exit_on_error: bool,
+    trackers: tuple[str, ...],
     settings: JobSettings,
 ) -> None:
     """Train and score models on tasks.
@@ -111,8 +120,13 @@ def run(
     from mae_bench.executors.run import check_writable
     from mae_bench.foundation.source import absolute
     from mae_bench.records.store import Store
+    from mae_bench.trackers.follower_process import check_trackers
+    from mae_bench.trackers.registry import check_names
 
-    store = Store(absolute(output_dir))  # before any model could change the directory that it is relative to
+    store, names = (
+        Store(absolute(output_dir)),
+        check_names(trackers),
+    )  # before any model could change the directory that it is relative to
     jobs = _plan_jobs(context, models=models, tasks=tasks, suite=suite, preset=preset, seeds=seeds)
     remedy = f"{OVERWRITE_OPTION} always runs them anew"
     preparation = Preparation(jobs, store, settings, overwrite_strategy, remedy)
@@ -121,8 +135,18 @@ def run(
     _print_notes(preparation.notes_on_devices(executor))
     if dry_run or executor is None:
         check_writable(store.root, make=False)
+        check_trackers(names, store)
         context.exit(_print_matrix(jobs, store, overwrite_strategy))
-    run_and_report(context, jobs, store, executor, settings, overwrite=overwrite_strategy, exit_on_error=exit_on_error)
+    run_and_report(
+        context,
+        jobs,
+        store,
+        executor,
+        settings,
+        overwrite=overwrite_strategy,
+        exit_on_error=exit_on_error,
+        trackers=names,
+    )
 
 
 def _print_notes(notes: Sequence[str]) -> None:

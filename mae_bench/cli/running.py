@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mae_bench.executors.run import RunSummary
     from mae_bench.planning.plan import Job
     from mae_bench.records.store import Store
+    from mae_bench.trackers.follower_process import Tracking
 
 PROGRAM = "mae-bench"
 SECONDS_TO_END = 9.5
@@ -34,6 +35,7 @@ def run_and_report(
     *,
     overwrite: OverwriteStrategy = "only-missing",
     exit_on_error: bool = False,
+    trackers: "Sequence[str]" = (),
 ) -> None:
     """Run `jobs`, show how they get on, then their boards and what became of them; end with the status of the run.
 
@@ -44,6 +46,7 @@ def run_and_report(
     from mae_bench.foundation import interruption
     from mae_bench.report.jobs import jobs_display
     from mae_bench.report.progress import run_display
+    from mae_bench.trackers.follower_process import tell_trackers
 
     one_process = isinstance(executor, InProcess)
     display = run_display(len(jobs), sys.stderr) if one_process else jobs_display(jobs, store, sys.stderr)
@@ -51,7 +54,11 @@ def run_and_report(
     advice = f"interrupted; this resumes from the last checkpoints:\n  {command}\n"
     summary = RunSummary()
     try:
-        with interruption.stops_on_signals(SECONDS_TO_END, advice), display as report:
+        with (
+            interruption.stops_on_signals(SECONDS_TO_END, advice),
+            tell_trackers(trackers, store, jobs, anew=overwrite == "always") as tracking,
+            display as report,
+        ):
             run_jobs(
                 jobs,
                 store,
@@ -68,6 +75,7 @@ def run_and_report(
         context.exit(getattr(error, "exit_status", 130))
     try:
         _print_boards(store, [job for job, _ in summary.done + summary.cached])
+        _print_trackers(tracking)
     finally:
         _print_summary(summary, command, overwrite)
     context.exit(1 if summary.failed else 0)
@@ -109,6 +117,14 @@ def _print_boards(store: "Store", jobs: "Sequence[Job]") -> None:
     found = boards(store.records(), list(tasks.values()))
     own = [board for board in found if (board.task, board.preset) in places]
     print_boards(own, Console(file=sys.stdout), choose=compact_columns)
+
+
+def _print_trackers(tracking: "Tracking") -> None:
+    """Which trackers stopped and why, and the commands to look at them."""
+    for sentence in tracking.warnings:
+        click.echo(f"warning: {sentence}", err=True)
+    for name, command in tracking.commands.items():
+        click.echo(f"to look at it in {name}:\n  {command}")
 
 
 def _print_summary(summary: "RunSummary", command: str, strategy: OverwriteStrategy) -> None:

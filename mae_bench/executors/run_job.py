@@ -16,6 +16,7 @@ from mae_bench.foundation.errors import MaeBenchError, describe
 from mae_bench.foundation.interruption import raise_if_requested
 from mae_bench.job.settings import JobSettings
 from mae_bench.job.shards import FOLDER, remove_finished_shards
+from mae_bench.job.watching import CurveWatcher
 from mae_bench.planning.adapter_code import source_file
 from mae_bench.planning.plan import Job
 from mae_bench.planning.registry import load_adapter_class
@@ -53,7 +54,13 @@ def run_job(
                 progress(stage, done, total, note)
 
         outcome = _record_or_sentence(
-            job, settings, working_directory=working_directory, device=device, progress=tell, save=save
+            job,
+            settings,
+            working_directory=working_directory,
+            device=device,
+            progress=tell,
+            curve=heartbeat.curve,
+            save=save,
         )
         if isinstance(outcome, str):
             heartbeat.end("failed", outcome)
@@ -69,6 +76,7 @@ def _record_or_sentence(
     working_directory: Path,
     device: str,
     progress: Progress,
+    curve: CurveWatcher,
     save: Callable[[Record], object],
 ) -> Record | str:
     from mae_bench.job.execute import execute
@@ -80,6 +88,7 @@ def _record_or_sentence(
             working_directory=working_directory,
             device=device,
             progress=progress,
+            curve=curve,
             settings=settings,
         )
         save(record)

@@ -30,6 +30,7 @@ from mae_bench.job.shards import FinishedShards, hash_weights
 from mae_bench.job.trained import build_model, load_model
 from mae_bench.job.training_context import TrainingContext
 from mae_bench.job.training_state import TrainingOutcome
+from mae_bench.job.watching import CurveWatcher, unwatched
 from mae_bench.metrics import laws
 from mae_bench.metrics.catalogue import metric_kind
 from mae_bench.metrics.density import ShardScores, evaluate_density, no_density
@@ -48,13 +49,14 @@ def execute(
     working_directory: Path,
     device: str,
     progress: Progress,
+    curve: CurveWatcher = unwatched,
     settings: JobSettings = JobSettings(),  # noqa: B008 (frozen)
 ) -> Record:
     """Run `job` from wherever its checkpoint in `working_directory` stands, and return its record.
 
     device: "cpu", "cuda", "cuda:0", ... A job of a trained model finds its weights there, as if it had trained them
-    (`mae_bench.executors.evaluations.copy_weights`). settings.compile is for a training that begins here; a resumed
-    one continues as it began. MaeBenchError if data, model or training fail.
+    (`mae_bench.executors.evaluations.copy_weights`). curve: told of each epoch. settings.compile is for a training
+    that begins here; a resumed one continues as it began. MaeBenchError if data, model or training fail.
     """
     check_code(job.model)
     keep_freed_memory()
@@ -69,6 +71,7 @@ def execute(
             device=target,
             checkpoint_directory=working_directory,
             progress=progress,
+            curve=curve,
             job_settings=settings,
             sizes=job.task.data.sizes(job.task.protocol(job.preset).subset),
         )

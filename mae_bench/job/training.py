@@ -198,6 +198,7 @@ class TrainingLoop:
                 "validation_loss": value if self.validated_by_loss else None,
             }
         )
+        self.context.tell_curve(state.curve)
         if state.best_validation is None or value < state.best_validation:
             state.best_validation, state.best_epoch, state.epochs_without_gain = value, state.epoch, 0
             self.best = {name: tensor.clone() for name, tensor in self.average.adapter.state_dict().items()}

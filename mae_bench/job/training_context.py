@@ -1,7 +1,7 @@
 """What `fit` is given (`mae_bench.adapter.FitContext`): the default loop, or all that a loop of its own needs."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from mae_bench.job.reports import Reports
 from mae_bench.job.settings import JobSettings
 from mae_bench.job.training import TrainingLoop
 from mae_bench.job.training_state import TrainingOutcome
+from mae_bench.job.watching import CurveWatcher, unwatched
 from mae_bench.planning.task import SplitSizes, TrainingSettings
 
 OWN_FIT = "the model's own fit"
@@ -44,6 +45,7 @@ class TrainingContext:
         device: torch.device,
         checkpoint_directory: Path,
         progress: Progress,
+        curve: CurveWatcher = unwatched,
         job_settings: JobSettings = JobSettings(),  # noqa: B008 (frozen)
         sizes: SplitSizes | None = None,
     ) -> None:
@@ -54,6 +56,7 @@ class TrainingContext:
         self.generator.manual_seed(derive_seed(seed, "training bits"))
         self.checkpoint_directory = checkpoint_directory
         self.progress = progress
+        self.curve = curve
         self.job_settings = job_settings
         self.sizes = sizes
         self.training_path = checkpoint_directory / TRAINING_FILE
@@ -83,6 +86,10 @@ class TrainingContext:
             outcome = TrainingLoop(stage, merged, adapter, train, validation).run()
         self._seconds_before += max(0.0, outcome.seconds - (time.monotonic() - started))
         self.trainings.append(self._with_sizes(outcome, len(train), len(validation)))
+
+    def tell_curve(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Tell of the epochs so far, `rows` of which are those of the present call of `train`."""
+        self.curve(_joined([(one.curve, one.steps) for one in self.trainings] + [(rows, 0)]))
 
     def _stage(self) -> "TrainingContext":
         """This context, or for a second training one with a seed, a checkpoint and the minutes left of its own."""
@@ -140,6 +147,7 @@ class TrainingContext:
             epoch, train, validation, step, learning_rate=learning_rate, epochs=epochs, seconds=60 * minutes
         )
         self._tell()
+        self.curve(self.reports.curve)
         if epoch != epochs:
             self._raise_if_out_of_time()
 
@@ -186,7 +194,7 @@ class TrainingContext:
             rows, steps = self.reports.curve, self.reports.steps
             took = seconds + self.reports.seconds_before
             return TrainingOutcome(status, reason, len(rows), steps, None, rows, took, threads)
-        rows = _joined(self.trainings)
+        rows = _joined([(one.curve, one.steps) for one in self.trainings])
         took, last = seconds + self._seconds_before, self.trainings[-1]
         return replace(
             last,
@@ -221,11 +229,11 @@ _BOTH = (
 )
 
 
-def _joined(trainings: list[TrainingOutcome]) -> list[dict[str, Any]]:
-    """The epochs of one training after another, counted through."""
+def _joined(curves: Sequence[tuple[Sequence[Mapping[str, Any]], int]]) -> list[dict[str, Any]]:
+    """The epochs of one training after another, counted through. curves: each with the steps of that training."""
     rows: list[dict[str, Any]] = []
-    steps = 0
-    for outcome in trainings:
-        rows += [{**row, "epoch": len(rows) + row["epoch"], "step": steps + row["step"]} for row in outcome.curve]
-        steps += outcome.steps
+    steps_before = 0
+    for curve, steps in curves:
+        rows += [{**row, "epoch": len(rows) + row["epoch"], "step": steps_before + row["step"]} for row in curve]
+        steps_before += steps
     return rows

@@ -7,6 +7,7 @@ import pytest
 from mae_bench.executors import heartbeat as heartbeat_module
 from mae_bench.executors.heartbeat import Heartbeat
 from mae_bench.planning.plan import Job, ModelReference
+from mae_bench.records.curve import CURVE_FILE, read_curve
 from mae_bench.records.progress import PROGRESS_FILE, STALE_SECONDS, all_progress, read_progress
 
 
@@ -43,6 +44,30 @@ def test_the_heart_beats_while_a_call_lasts(job, tmp_path, monkeypatch):
         while read_progress(tmp_path / PROGRESS_FILE).updated == first:
             assert time.monotonic() < deadline
         assert read_progress(tmp_path / PROGRESS_FILE).stage == "evaluating"
+
+
+def test_the_curve_is_kept_until_the_job_is_done(job, tmp_path, monkeypatch):
+    """It is written when there are more epochs; what a job that failed leaves stays."""
+    rows = [row(epoch) for epoch in (1, 2)]
+    path = tmp_path / CURVE_FILE
+    monkeypatch.setattr(heartbeat_module, "HEARTBEAT_SECONDS", 0.01)
+    with Heartbeat(tmp_path, job, "cpu") as heartbeat:
+        assert not path.exists()
+        for count in (1, 2):
+            heartbeat.curve(rows[:count])
+            deadline = time.monotonic() + 20
+            while [one.epoch for one in read_curve(path)] != list(range(1, count + 1)):
+                assert time.monotonic() < deadline
+        heartbeat.end("failed", "no.")
+    assert [one.model_dump(mode="json") for one in read_curve(path)] == rows
+    with Heartbeat(tmp_path, job, "cpu") as heartbeat:
+        heartbeat.end("done")
+    assert not path.exists()
+
+
+def row(epoch):
+    row = {"epoch": epoch, "step": 10 * epoch, "learning_rate": 0.5, "train": {"loss": 9.0}}
+    return {**row, "validation_negative_elbo": 8.0, "validation_loss": None}
 
 
 def test_a_silent_job_is_stale_while_it_says_that_it_runs(job, tmp_path):

@@ -13,6 +13,7 @@ from mae_bench import Adapter, ImportanceTerms, OutOfTime
 from mae_bench.data import load_data
 from mae_bench.foundation.errors import TrainingError, UsageError
 from mae_bench.job.checkpoint import MODEL_FILE
+from mae_bench.job.execute import execute
 from mae_bench.job.reports import REPORTS_FILE
 from mae_bench.job.training import TrainingLoop
 from mae_bench.planning.plan import Job, plan
@@ -239,6 +240,21 @@ def test_a_second_training_is_its_own_and_a_job_killed_in_it_ends_in_the_same_bi
     assert (tmp_path / "b" / "training-2.safetensors").exists()
     assert comparable(run(job, tmp_path / "b")) == comparable(undisturbed)
     assert sorted(path.name for path in (tmp_path / "b").glob("*.safetensors")) == [MODEL_FILE]
+
+
+@pytest.mark.parametrize("model", ["TwoStages", "OwnTrainer"])
+def test_the_curve_is_told_as_it_grows_and_as_the_record_has_it(digits_task: Task, tmp_path: Path, model: str) -> None:
+    told: list[list[dict[str, object]]] = []
+    record = execute(
+        job_of(model, digits_task),
+        working_directory=tmp_path,
+        device="cpu",
+        progress=lambda *_: None,
+        curve=lambda rows: told.append([dict(row) for row in rows]),
+    )
+    rows = [row.model_dump(mode="json") for row in record.training.curve]
+    assert [len(curve) for curve in told] == list(range(1, len(rows) + 1))
+    assert told[-1] == rows
 
 
 def test_the_minutes_are_those_of_both_trainings(digits_task: Task, tmp_path: Path) -> None:
