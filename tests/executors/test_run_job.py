@@ -25,5 +25,5 @@ def test_what_killed_processes_left_is_removed_once_it_is_old(digits_task, tmp_p
         raise TrainingError("no.")
 
     monkeypatch.setattr(mae_bench.job.execute, "execute", fail)
-    run_job(job, JobSettings(), working_directory=folder, device="cpu", place="cpu", save=store.save)
+    run_job(job, JobSettings(), working_directory=folder, device="cpu", place="cpu", store=store)
     assert [path for path in (*left, fresh) if path.exists()] == [fresh]
