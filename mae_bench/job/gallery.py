@@ -86,12 +86,16 @@ class Gallery:
         return self.data.test.thresholded(torch.from_numpy(indices))
 
     def _ask(self, record: Record, weights: Path, question: Callable[[Adapter], Array]) -> Array:
-        model = find_model(record, self._model_files)
-        trained = training_job(record, model) if record.trained else None
-        job = Job(model, self.task, self.preset, record.seed, trained)
+        job = recorded_job(record, self.task, self._model_files)
         adapter_class = load_adapter_class(job.model.code, job.model.code_hash)
         with _in_a_sentence(adapter_class), isolated(adapter_class, self._device):
             return _answer(load_model(job, weights, self._device).adapter, job, self._device, question)
+
+
+def recorded_job(record: Record, task: Task, model_files: Sequence[Path | str]) -> Job:
+    """The job of `record` on its own task. RecordError if its code is not here, as `find_model` says."""
+    model = find_model(record, model_files)
+    return Job(model, task, record.preset, record.seed, training_job(record, model) if record.trained else None)
 
 
 def draw_pictures(job: Job, weights: Path, device: str, seconds: float) -> dict[str, bytes | str]:
@@ -100,7 +104,7 @@ def draw_pictures(job: Job, weights: Path, device: str, seconds: float) -> dict[
     Samples are the first images that the model draws; reconstructions stand at the right of the first test images. The
     random state is that of `Gallery`. seconds: that a picture may take. A model that draws pixel by pixel may need
     minutes, so it is asked for `SIDES[0]` images each way, and for `SIDES[1]` in what remains of the time.
-    MaeBenchError if data, code or weights are missing or others; other exceptions are the constructor's.
+    MaeBenchError if data, code or weights are missing or others, or the model cannot be built.
     """
     target = torch.device(device)
     adapter_class = load_adapter_class(job.model.code, job.model.code_hash)
@@ -110,7 +114,7 @@ def draw_pictures(job: Job, weights: Path, device: str, seconds: float) -> dict[
         return dict.fromkeys(KINDS, f"images of {channels} channels and {size[0]}x{size[1]} pixels have no pictures.")
     most = min(SIDES[1], max(1, MOST_PIXELS // max(size)))
     found: dict[str, bytes | str] = {}
-    with isolated(adapter_class, target):
+    with _in_a_sentence(adapter_class), isolated(adapter_class, target):
         adapter = load_model(job, weights, target).adapter
         for kind, (answer_rows, gap) in _PICTURES.items():
             deadline = _Deadline(seconds)
@@ -192,7 +196,12 @@ def _answer(
 ) -> T:
     """What the model answers, under the one random state of all models of the task."""
     deterministic = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-    with torch.no_grad(), seeded(derive_seed(job.task.seed, "figures"), device), deterministic, deadline or nullcontext():
+    with (
+        torch.no_grad(),
+        seeded(derive_seed(job.task.seed, "figures"), device),
+        deterministic,
+        deadline or nullcontext(),
+    ):
         return question(adapter)
 
 
