@@ -37,7 +37,7 @@ MOST_PIXELS = 256
 """Of a picture each way, so that one of large images has fewer of them."""
 LARGEST_IMAGE = 500
 """Pixels each way of the largest images that two fit a picture."""
-SHARE, LEAST_SECONDS, MOST_SECONDS = 0.05, 4.0, 120.0
+SHARE, LEAST_SECONDS, MOST_SECONDS = 0.05, 3.0, 120.0
 """Of its job's time, the seconds that a picture may take, and the bounds of that."""
 
 
@@ -103,7 +103,7 @@ def draw_pictures(job: Job, weights: Path, device: str, seconds: float) -> dict[
 
     Samples are the first images that the model draws; reconstructions stand at the right of the first test images. The
     random state is that of `Gallery`. seconds: that a picture may take. A model that draws pixel by pixel may need
-    minutes, so it is asked for `SIDES[0]` images each way, and for `SIDES[1]` in what remains of the time.
+    minutes, so it is asked for `SIDES[0]` images each way, and for `SIDES[1]` if the time seems to suffice.
     MaeBenchError if data, code or weights are missing or others, or the model cannot be built.
     """
     target = torch.device(device)
@@ -119,6 +119,8 @@ def draw_pictures(job: Job, weights: Path, device: str, seconds: float) -> dict[
         for kind, (answer_rows, gap) in _PICTURES.items():
             deadline = _Deadline(seconds)
             for side in sorted({min(SIDES[0], most), most}):
+                if kind in found and deadline.spent * (1 + side**2 / SIDES[0] ** 2) > seconds:
+                    break
                 try:
                     with _in_a_sentence(adapter_class), isolated(adapter_class, target):
                         rows = _answer(adapter, job, target, partial(answer_rows, data=data, side=side), deadline)
@@ -163,13 +165,18 @@ class _Deadline(TorchFunctionMode):
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
-        self._seconds, self._end = seconds, time.monotonic() + seconds
+        self._seconds, self._start = seconds, time.monotonic()
+
+    @property
+    def spent(self) -> float:
+        """The seconds since it was made."""
+        return time.monotonic() - self._start
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if time.monotonic() > self._end:
-            raise MaeBenchError(f"it takes more than {self._seconds:.0f} s to answer; ask it where it is faster.")
+        if self.spent > self._seconds:
+            raise MaeBenchError(f"it takes more than {self._seconds:.3g} s to answer; ask it where it is faster.")
         return func(*args, **(kwargs or {}))
 
 

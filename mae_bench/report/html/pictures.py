@@ -8,7 +8,7 @@ from mae_bench.boards.aggregate import Board, Row
 from mae_bench.records.pictures import KINDS, read_pictures
 from mae_bench.records.store import Store
 
-SHOWN = 288
+SHOWN = 270
 """Pixels of a page each way that a picture fills at most, unless it has more; each of its own becomes a square."""
 ALTS = {
     "samples": "A square of images drawn from the model",
