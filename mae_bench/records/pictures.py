@@ -4,6 +4,7 @@ A record does not depend on them. A submitted one may be any file, so none is sh
 takes the pixels of a small PNG and writes them anew.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -60,7 +61,7 @@ def read_pictures(record_file: Path) -> tuple[dict[str, Picture], list[str]]:
     pictures, left_out = {}, []
     for kind in KINDS:
         path = picture_path(record_file, kind)
-        if path.exists() or path.is_symlink():
+        if os.path.lexists(path):
             try:
                 pictures[kind] = read_picture(path)
             except RecordError as error:
