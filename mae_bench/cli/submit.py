@@ -21,7 +21,8 @@ from mae_bench.cli.shared import GivenPath, tasks_option, tasks_to_judge_by
 @tasks_option
 @click.pass_context
 def submit(context: click.Context, records: tuple[Path, ...], board: Path, tasks: str | None) -> None:
-    """Check records, copy them to a board, render its README.md and its site anew, and print what reviewers will see.
+    """Check records, copy them and their pictures to a board, render its README.md and its site anew, and print what
+    reviewers will see.
 
     RECORD is a file, or a folder that is searched for records. One refused record stops the whole submission.
     """
@@ -33,4 +34,6 @@ def submit(context: click.Context, records: tuple[Path, ...], board: Path, tasks
         click.echo(f"refused: {sentence}", err=True)
     if result.board is None:
         context.exit(1)
+    for sentence in result.left_out:
+        click.echo(f"note: {sentence}", err=True)
     print_submission(result.copied, result.board, sys.stdout)

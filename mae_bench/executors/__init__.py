@@ -4,8 +4,8 @@
 each through `executors.run_job.run_job`, in this process or in others, and lets no failed job stop the rest.
 """
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class JobResult:
     outcome: "Record | str"
     seconds: float
     """Wall time of this run of the job."""
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    """Those of its model by kind, for a record that was not saved where the job ran (`mae_bench.records.pictures`)."""
 
 
 class Executor(Protocol):

@@ -41,7 +41,7 @@ class InProcess:
                 working_directory=store.working_directory(job),
                 device=self.device,
                 place=self.device,
-                save=store.save,
+                store=store,
                 progress=report.progress,
             )
 

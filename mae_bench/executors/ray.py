@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import uuid
+from base64 import b64decode
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from mae_bench.foundation.interruption import GRACE_SECONDS
 from mae_bench.job.checkpoint import MODEL_FILE
 from mae_bench.job.settings import JobSettings
 from mae_bench.planning.plan import Job
+from mae_bench.records.pictures import replace_pictures
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store
 
@@ -84,7 +86,7 @@ class OnRay:
             ray.shutdown()
 
     def _result(self, job: Job, reference: Any, store: Store) -> JobResult:
-        """What the task returned; its record is saved here if its node could not save it."""
+        """What the task returned; its record and pictures are saved here if its node could not."""
         try:
             reply = self.ray.get(reference)
         except self.ray.exceptions.RayError as error:
@@ -94,7 +96,8 @@ class OnRay:
         try:
             record = Record.model_validate(reply["record"])
             if not reply["shared"]:
-                store.save(record)
+                path = store.save(record)
+                replace_pictures(path, {kind: b64decode(one) for kind, one in reply.get("pictures", {}).items()})
         except MaeBenchError as error:
             return JobResult(job, str(error), reply["seconds"])
         except (OSError, ValueError) as error:

@@ -3,7 +3,6 @@
 import errno
 import time
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +19,9 @@ from mae_bench.job.watching import CurveWatcher
 from mae_bench.planning.adapter_code import source_file
 from mae_bench.planning.plan import Job
 from mae_bench.planning.registry import load_adapter_class
+from mae_bench.records.pictures import replace_pictures
 from mae_bench.records.schema import Record
+from mae_bench.records.store import Store
 
 TRACEBACK_FILE = "error.txt"
 """In a job's working directory: the traceback of its unexpected exception, until the job succeeds."""
@@ -35,13 +36,14 @@ def run_job(
     working_directory: Path,
     device: str,
     place: str,
-    save: Callable[[Record], object],
+    store: Store | None,
     progress: Progress | None = None,
 ) -> JobResult:
-    """Run `job` from wherever its working directory stands, and `save` its record.
+    """Run `job` from wherever its working directory stands, and save its record and then its pictures in `store`.
 
-    device: as torch calls it in this process; place: as a person calls it. progress: told what the progress file is.
-    Nothing but an interruption is raised: whatever fails becomes a sentence.
+    device: as torch calls it in this process; place: as a person calls it. store: None leaves the saving to whoever is
+    given the result. progress: told what the progress file is. Nothing but an interruption is raised: whatever fails
+    becomes a sentence, and pictures that cannot be drawn are none.
     """
     started = time.monotonic()
     working_directory = working_directory.absolute()  # a model may change the directory that others are relative to
@@ -60,13 +62,16 @@ def run_job(
             device=device,
             progress=tell,
             curve=heartbeat.curve,
-            save=save,
+            store=store,
         )
+        pictures: dict[str, bytes] = {}
         if isinstance(outcome, str):
             heartbeat.end("failed", outcome)
         else:
+            tell("pictures", 0, 0, "")
+            pictures = _draw_pictures(job, outcome, working_directory, device, store)
             heartbeat.end("done")
-    return JobResult(job, outcome, time.monotonic() - started)
+    return JobResult(job, outcome, time.monotonic() - started, pictures)
 
 
 def _record_or_sentence(
@@ -77,7 +82,7 @@ def _record_or_sentence(
     device: str,
     progress: Progress,
     curve: CurveWatcher,
-    save: Callable[[Record], object],
+    store: Store | None,
 ) -> Record | str:
     from mae_bench.job.execute import execute
 
@@ -91,7 +96,9 @@ def _record_or_sentence(
             curve=curve,
             settings=settings,
         )
-        save(record)
+        if store is not None:
+            replace_pictures(store.path_of(record), {})  # those of an earlier record
+            store.save(record)
     except MaeBenchError as error:
         return str(error)
     except Exception as error:
@@ -102,6 +109,23 @@ def _record_or_sentence(
     remove_finished_shards(working_directory)
     (working_directory / TRACEBACK_FILE).unlink(missing_ok=True)
     return record
+
+
+def _draw_pictures(
+    job: Job, record: Record, working_directory: Path, device: str, store: Store | None
+) -> dict[str, bytes]:
+    """The pictures of the model that was just scored, beside its record. Whatever fails costs the pictures alone."""
+    from mae_bench.job.checkpoint import MODEL_FILE
+    from mae_bench.job.gallery import draw_pictures, seconds_for_pictures
+
+    try:
+        drawn = draw_pictures(job, working_directory / MODEL_FILE, device, seconds_for_pictures(record))
+        pictures = {kind: picture for kind, picture in drawn.items() if isinstance(picture, bytes)}
+        if store is not None:
+            replace_pictures(store.path_of(record), pictures)
+    except Exception:
+        return {}
+    return pictures
 
 
 def _file_of(job: Job) -> str | None:

@@ -8,6 +8,7 @@ import queue
 import signal
 import sys
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -45,7 +46,10 @@ def main() -> None:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """{"record": ..., "seconds": ...}, or "failure" in place of the record; see `worker_process.make_request`."""
+    """{"record": ..., "seconds": ...}, or "failure" in place of the record; see `worker_process.make_request`.
+
+    Without a store the "pictures" of the record go along, by kind, in base64.
+    """
     from mae_bench.executors.local import choose_device
     from mae_bench.executors.run_job import run_job
     from mae_bench.executors.specification import restore
@@ -63,11 +67,14 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             working_directory=working_directory,
             device=device,
             place=request["place"],
-            save=Store(Path(request["store"])).save if request["store"] else lambda record: None,
+            store=Store(Path(request["store"])) if request["store"] else None,
         )
     if isinstance(result.outcome, str):
         return {"failure": result.outcome, "seconds": result.seconds}
-    return {"record": result.outcome.content(), "seconds": result.seconds}
+    reply = {"record": result.outcome.content(), "seconds": result.seconds}
+    if not request["store"]:
+        reply["pictures"] = {kind: b64encode(picture).decode() for kind, picture in result.pictures.items()}
+    return reply
 
 
 def _read(requests: "queue.SimpleQueue[str | None]", busy: threading.Event) -> None:

@@ -12,6 +12,7 @@ from mae_bench.foundation.content import content_folder
 from mae_bench.foundation.paths import visible
 from mae_bench.planning.adapter_code import code_hash_of_file
 from mae_bench.planning.task import Task
+from mae_bench.records.pictures import read_pictures, replace_pictures
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store
 from mae_bench.report.html.pages import INDEX
@@ -53,21 +54,24 @@ class SubmitResult:
     """What became of a submission: either all of its records are in `copied`, or some are refused and nothing changed.
 
     copied: the records by their new paths. refused: one sentence for each fault, with the file, the reason and the
-    remedy. board: with the new records; None if any was refused.
+    remedy. board: with the new records; None if any was refused. left_out: a sentence for each picture that was not
+    copied with its record.
     """
 
     copied: Mapping[Path, Record]
     refused: tuple[str, ...]
     board: RenderedBoard | None
+    left_out: tuple[str, ...] = ()
 
 
 def submit(paths: Sequence[Path], board: Path, tasks: Sequence[Task]) -> SubmitResult:
     """Check the records at `paths` (files, or folders that are searched) and copy them to `<board>/results`.
 
     They are checked as `mae-bench verify` does it, and against the records on the board. One refused record stops the
-    whole submission. A record replaces the one of its key. A submitter's own verifications are not copied. RecordError
-    if a record that is already on the board is broken, UsageError if somebody else's file stands in the way of a page:
-    both before anything is written.
+    whole submission. A record replaces the one of its key. The pictures beside a record are written anew beside its
+    copy (`mae_bench.records.pictures`). A submitter's own verifications are not copied. RecordError if a record that is
+    already on the board is broken, UsageError if somebody else's file stands in the way of a page: both before anything
+    is written.
     """
     store = Store(board / "results")
     present = store.records()
@@ -76,8 +80,17 @@ def submit(paths: Sequence[Path], board: Path, tasks: Sequence[Task]) -> SubmitR
         return SubmitResult({}, checked.faults, None)
     _check_pages(board, boards([*present, *checked.good], tasks))
     by_name = {task.name: task for task in tasks}
-    copied = {_copy(record, store, by_name[record.task.name]): record for record in checked.good}
-    return SubmitResult(copied, (), render_board_folder(board, tasks))
+    shown = {record.record_hash for record in present}
+    copied: dict[Path, Record] = {}
+    left_out: list[str] = []
+    for file, record in checked.files.items():
+        pictures, faults = read_pictures(file)  # before the copy, which may be the same file
+        path = _copy(record, store, by_name[record.task.name])
+        if pictures or faults or record.record_hash not in shown:
+            replace_pictures(path, {kind: picture.content for kind, picture in pictures.items()})
+        copied[path] = record
+        left_out += faults
+    return SubmitResult(copied, (), render_board_folder(board, tasks), tuple(left_out))
 
 
 def render_board_folder(board: Path, tasks: Sequence[Task]) -> RenderedBoard:

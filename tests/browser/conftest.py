@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
@@ -13,6 +14,7 @@ from mae_bench.boards.aggregate import boards
 from mae_bench.foundation.content import content_folder
 from mae_bench.planning.registry import known_tasks
 from mae_bench.planning.task import load_task
+from mae_bench.records.pictures import draw_sheet, replace_pictures
 from mae_bench.records.schema import Record
 from mae_bench.records.store import Store
 from mae_bench.report.html.site import write_site
@@ -35,8 +37,8 @@ ROOT_FLAGS = ["--no-sandbox"]
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every page there is: the published boards; one with hostile, partial and foreign rows; verified rows."""
-    folder = tmp_path_factory.mktemp("site")
+    """Every page there is: the published boards, some with pictures; one with hostile, partial and foreign rows."""
+    folder, store = tmp_path_factory.mktemp("site"), Store(tmp_path_factory.mktemp("store"))
     published = Store(PUBLISHED).records()
     task = load_task(content_folder("tasks") / "digits.toml")
     hostile = [_changed(record, task={"version": task.version}) for record in Store(HOSTILE).records()]
@@ -47,7 +49,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     everything = [*published, *hostile, *cut, *foreign]
     hashes = frozenset(record.record_hash for record in published)
     verified = frozenset(record.record_hash for record in published if record.model.name == "mae")
-    return write_site(folder, boards(everything, known_tasks()), Badges(hashes, verified), PUBLISHED).parent
+    grey = np.random.default_rng(0).integers(256, size=(8, 8, 1, 28, 28), dtype=np.uint8)
+    sheet = draw_sheet(list(grey))
+    for record in published:
+        if record.model.name in ("mae", "vlae"):
+            replace_pictures(store.path_of(record), {"samples": sheet, "reconstructions": sheet})
+    return write_site(folder, boards(everything, known_tasks()), Badges(hashes, verified), store.root).parent
 
 
 def _changed(record: Record, **changes: object) -> Record:

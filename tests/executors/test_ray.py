@@ -16,6 +16,7 @@ from mae_bench.job.checkpoint import MODEL_FILE
 from mae_bench.job.settings import JobSettings
 from mae_bench.planning.plan import plan
 from mae_bench.planning.registry import resolve_models
+from mae_bench.records.pictures import KINDS, read_pictures
 from mae_bench.records.store import Store
 
 
@@ -81,6 +82,7 @@ def test_a_node_that_does_not_share_the_store_sends_its_record_back(job, node, t
     store, jobs = Store(tmp_path / "results"), [job, replace(job, seed=1)]
     outcomes = run_on(FakeRay(store=tmp_path / "elsewhere"), jobs, store)
     assert [store.find(job) for job in jobs] == outcomes
+    assert all(set(read_pictures(store.path_of(record))[0]) == set(KINDS) for record in outcomes)
     assert len(node) == 1, "the process is kept for the next job"
     assert not (tmp_path / "elsewhere").exists()
     assert not list(tmp_path.rglob("*.safetensors"))

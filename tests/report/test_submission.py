@@ -4,12 +4,14 @@ import io
 import json
 import shlex
 
+import numpy as np
 import pytest
 
 import mae_bench.review.check
 from mae_bench.foundation.content import content_folder
 from mae_bench.foundation.errors import RecordError, UsageError
 from mae_bench.planning.adapter_code import code_hash_of_file
+from mae_bench.records.pictures import draw_sheet, picture_path, replace_pictures
 from mae_bench.records.schema import seal
 from mae_bench.records.store import Store
 from mae_bench.report.submission import WEIGHTS, print_submission, render_board_folder, submit
@@ -269,3 +271,53 @@ def test_the_commands(board, honest_record, tmp_path):
         ["git", "push", "--set-upstream", "origin", "submit-digits-small-newcomer"],
         ["mae-bench", "verify", str(tmp_path / "board" / "results" / "digits" / "small" / "newcomer"), "--rerun"],
     ]
+
+
+@pytest.fixture
+def with_pictures(results):
+    """The first of the two records, which has a picture in grey and one that is none."""
+    file = min(results.root.rglob("mae/*.json"))
+    drawn = draw_sheet([np.zeros((2, 1, 8, 8), dtype=np.uint8)])
+    replace_pictures(file, {"samples": drawn + b"<script>", "reconstructions": b"<script>"})
+    return file, drawn
+
+
+def test_pictures_are_copied_as_pixels_alone(with_pictures, results, digits_task, tmp_path):
+    file, drawn = with_pictures
+    result = submit([results.root], tmp_path / "board", [digits_task])
+    (sentence,) = result.left_out
+    assert sentence.startswith(f"picture {file.stem}.reconstructions.png is left out (it cannot be read")
+    copied = {path.name: path.read_bytes() for path in (tmp_path / "board").rglob("*.png") if "results" in path.parts}
+    assert copied[f"{file.stem}.samples.png"] == drawn and f"{file.stem}.reconstructions.png" not in copied
+    assert not any(b"<script>" in path.read_bytes() for path in (tmp_path / "board").rglob("*.png"))
+
+
+def test_pictures_stay_with_the_very_record_that_they_are_of(
+    with_pictures, results, honest_record, digits_task, tmp_path
+):
+    board, (file, _) = tmp_path / "board", with_pictures
+    submit([results.root], board, [digits_task])
+    before = contents(board)
+    submit([board / "results"], board, [digits_task])
+    assert contents(board) == before, "a board may be submitted to itself"
+    replace_pictures(file, {})
+    submit([results.root], board, [digits_task])
+    assert contents(board) == before, "the same record without its pictures takes none away"
+    (record,) = [record for record in results.records() if record.key == file.stem]
+    results.save(honest_record(seed=record.seed, nll=21.5))
+    submit([results.root], board, [digits_task])
+    assert not list(board.rglob("*.png")), "those of another record are not shown beside this one"
+
+
+def test_a_picture_that_was_put_on_the_board_by_hand_is_not_shown_as_it_is(with_pictures, digits_task, tmp_path):
+    file, drawn = with_pictures
+    board = tmp_path / "board"
+    (path,) = submit([file], board, [digits_task]).copied
+    picture_path(path, "samples").write_bytes(drawn + b"<script>")
+    render_board_folder(board, [digits_task])
+    (shown,) = (board / "site").rglob("*.png")
+    assert shown.read_bytes() == drawn
+    listing = board / "site" / "files.txt"
+    listing.write_text("".join(line for line in listing.read_text().splitlines(True) if ".png" not in line))
+    with pytest.raises(UsageError, match=r"samples\.png is there already and was not written by mae-bench"):
+        render_board_folder(board, [digits_task])

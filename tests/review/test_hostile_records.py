@@ -59,7 +59,6 @@ INDISTINGUISHABLE = {
     "training.curve.*.train*": (..., "which terms a loss has, and how large they are, is up to the model"),
     "training.curve.0.validation_negative_elbo": ((10**6, 1e20), "a model can begin as badly"),
     "training.curve.1.validation_negative_elbo": ((0, -0.0, 1, 0.5, 49, 5e-324), "it need only be the best"),
-    "training.machine": (FREE, "a short text of the machine's own"),
     "clocks.*": ((0, 1, 0.5, 49, 10**6, 5e-324), "a machine can take as long"),
     "peak_memory_mib.process": ((49, 10**6), "a process can take as much"),
     "environment.platform": (FREE, "a short text of the machine's own"),

@@ -10,6 +10,7 @@ from mae_bench.boards.aggregate import Board
 from mae_bench.boards.ranks import Ranking, rank_models
 from mae_bench.report.html.drawing import draw_strip
 from mae_bench.report.html.pages import INDEX, joined, render
+from mae_bench.report.html.pictures import PagePicture
 from mae_bench.report.html.preset import preset_place
 from mae_bench.report.html.view import BoardView, Heading, PageRow
 from mae_bench.report.layout import NO_BOARDS, TextCell, format_value
@@ -20,6 +21,8 @@ INTEREST = ("mnist", "cifar10", "omniglot_lake", "omniglot", "mnist_static", "fa
 """Tasks in the order in which people look for them; any other comes after these."""
 BEST = 3
 """How many rows a card shows."""
+LEADERS = 4
+"""How many pictures there are at most, of different tasks."""
 PROBES = ("knn_100", "linear_100")
 """The columns of a card beside the likelihood."""
 RANKED_BY = {"likelihood": None, "KNN 100": "knn_100", "linear 100": "linear_100"}
@@ -49,6 +52,15 @@ class Card:
         return joined([f"{number} {kind}" for kind, number in kinds.items() if number]) or "no row"
 
 
+@dataclass(frozen=True)
+class Leader:
+    """The best ranked row of a task that has a picture of samples. heading: of its board."""
+
+    row: PageRow
+    heading: str
+    picture: PagePicture
+
+
 def render_index(views: Sequence[BoardView]) -> str:
     """The first page: what this is, the best rows of every board, mean ranks over tasks, what the badges mean."""
     ordered = sorted(views, key=_interest)
@@ -58,6 +70,7 @@ def render_index(views: Sequence[BoardView]) -> str:
         "index.html",
         cards=[_card(view) for view in measured],
         unmeasured=[view for view in ordered if view not in measured],
+        leaders=_leaders(measured),
         rankings=_rankings([view.board for view in measured]),
         badges=BADGES,
         nothing=None if views else NO_BOARDS,
@@ -69,6 +82,17 @@ def _interest(view: BoardView) -> tuple[int, str, int, int, str]:
     board = view.board
     place = INTEREST.index(board.task) if board.task in INTEREST else len(INTEREST)
     return (place, board.task, -board.version, preset_place(board.preset), board.preset)
+
+
+def _leaders(views: Sequence[BoardView]) -> list[Leader]:
+    """One of each task, from its first board with samples of a ranked row, in the order of `views`."""
+    found: dict[str, Leader] = {}
+    for view in views:
+        for row, pictures in zip(view.rows, view.pictures, strict=False):
+            samples = next((picture for picture in pictures if picture.kind == "samples"), None)
+            if row.kind == "ranked" and samples is not None:
+                found.setdefault(view.board.task, Leader(row, view.layout.heading, samples))
+    return list(found.values())[:LEADERS]
 
 
 def _card(view: BoardView) -> Card:

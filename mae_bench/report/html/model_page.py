@@ -105,7 +105,7 @@ def render_model(view: BoardView, page: str, numbers: Sequence[int], records: Pa
         name=rows[0].name,
         params={name: canonical_json(value) for name, value in sorted(rows[0].params.items())},
         sections=[
-            _section(view.board, row, number, view.rows[place].badge, records)
+            {"pictures": view.pictures[place], **_section(view.board, row, number, view.rows[place].badge, records)}
             for number, (place, row) in enumerate(zip(numbers, rows, strict=True), 1)
         ],
     )

@@ -12,7 +12,8 @@ from mae_bench.report.html.compare_page import render_comparison
 from mae_bench.report.html.index_page import render_index
 from mae_bench.report.html.model_page import render_model
 from mae_bench.report.html.pages import ASSETS, INDEX, render_board
-from mae_bench.report.html.view import addresses, view_board
+from mae_bench.report.html.pictures import picture_addresses
+from mae_bench.report.html.view import BoardView, addresses, board_folder, view_board
 from mae_bench.review.badges import Badges
 
 LISTING = "site/files.txt"
@@ -36,7 +37,7 @@ def write_site(folder: Path, boards: Sequence[Board], badges: Badges, results: P
     earlier site listed stands in the way (`check_site`).
     """
     check_site(folder, boards)
-    earlier, pages = _listed(folder), render_site(boards, badges, _within(folder, results))
+    earlier, pages = _listed(folder), render_site(boards, badges, _within(folder, results), results)
     # Listed before they are written: an interrupted site owns all that it left behind.
     write_atomically(folder / LISTING, _listing({*earlier, *pages}))
     for name, content in pages.items():
@@ -47,12 +48,21 @@ def write_site(folder: Path, boards: Sequence[Board], badges: Badges, results: P
     return folder / INDEX
 
 
-def render_site(boards: Sequence[Board], badges: Badges, records: Path | None = None) -> dict[str, bytes]:
-    """Every file of the site but its listing, by its path in the folder. records: the folder that pages link to."""
+def render_site(
+    boards: Sequence[Board], badges: Badges, records: Path | None = None, results: Path | None = None
+) -> dict[str, bytes]:
+    """Every file of the site but its listing, by its path in the folder.
+
+    records: the folder that pages link to. results: the store that has the pictures, None for a site without.
+    """
     assets = files("mae_bench.report.html") / "assets"
-    return {name: page().encode() for name, page in _pages(boards, badges, records)} | {
-        f"{ASSETS}/{name}": assets.joinpath(name).read_bytes() for name in ASSET_FILES
-    }
+    views = [view_board(board, badges, results) for board in boards]
+    pictures = (picture for view in views for of_row in view.pictures for picture in of_row)
+    return (
+        {name: page().encode() for name, page in _pages(views, records)}
+        | {picture.address: picture.content for picture in pictures}
+        | {f"{ASSETS}/{name}": assets.joinpath(name).read_bytes() for name in ASSET_FILES}
+    )
 
 
 def check_site(folder: Path, boards: Sequence[Board]) -> None:
@@ -60,7 +70,8 @@ def check_site(folder: Path, boards: Sequence[Board]) -> None:
     earlier = _listed(folder)
     ours = {*earlier, LISTING} if earlier else set()
     pages = (address for board in boards for address in addresses(board))
-    for name in (INDEX, *pages, *(f"{ASSETS}/{name}" for name in ASSET_FILES), LISTING):
+    pictures = (address for board in boards for address in picture_addresses(board, board_folder(board)))
+    for name in (INDEX, *pages, *pictures, *(f"{ASSETS}/{name}" for name in ASSET_FILES), LISTING):
         path = folder / name
         there = next(place for place in (path, *path.parents) if place.exists())
         if not (there.is_dir() if there != path else path.is_file() and name in ours):
@@ -72,9 +83,8 @@ def in_the_way(path: Path) -> UsageError:
     return UsageError(f"{path} is there already and was not written by mae-bench; give another folder or move it.")
 
 
-def _pages(boards: Sequence[Board], badges: Badges, records: Path | None) -> Iterator[tuple[str, Callable[[], str]]]:
+def _pages(views: Sequence[BoardView], records: Path | None) -> Iterator[tuple[str, Callable[[], str]]]:
     """Every page's path in the folder, with what renders it."""
-    views = [view_board(board, badges) for board in boards]
     yield INDEX, partial(render_index, views)
     for view in views:
         yield view.address, partial(render_board, view)

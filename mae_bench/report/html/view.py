@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, zip_longest
+from pathlib import Path
 
 from mae_bench.boards.aggregate import Board, Row
 from mae_bench.metrics.catalogue import FAMILIES as METRIC_FAMILIES
 from mae_bench.metrics.catalogue import metric_kind
+from mae_bench.report.html.pictures import PagePicture, row_pictures
 from mae_bench.report.html.preset import describe_preset, newest_record
 from mae_bench.report.layout import (
     Column,
@@ -68,7 +70,7 @@ class BoardView:
 
     headings: of the columns, the compact group first. groups: (key, title, number of columns), likewise. rows: the
     measured ones in the order of `namings`, then the reported ones. preset: sentences about it. newest: the date of the
-    newest record.
+    newest record. pictures: of each measured row, none if it has none.
     """
 
     board: Board
@@ -80,6 +82,7 @@ class BoardView:
     badges: Badges
     preset: tuple[str, ...]
     newest: str | None
+    pictures: tuple[tuple[PagePicture, ...], ...]
 
     @property
     def measured(self) -> tuple[Row, ...]:
@@ -123,8 +126,8 @@ class BoardView:
         return titles.index(metric_kind(metric).title) if metric in self.board.metrics else None
 
 
-def view_board(board: Board, badges: Badges) -> BoardView:
-    """The view of `board`."""
+def view_board(board: Board, badges: Badges, results: Path | None = None) -> BoardView:
+    """The view of `board`. results: the store of its records, for the pictures beside them."""
     layout, namings = lay_out(board, badges), name_rows(board)
     columns = board_columns(board)
     compact = compact_columns(board) or list(board.metrics)
@@ -156,7 +159,18 @@ def view_board(board: Board, badges: Badges) -> BoardView:
         naming = Naming(label, label, REPORTED, "", f"{REPORTED}-{number}")
         rows.append(PageRow(REPORTED, 2, naming, None, None, REPORTED, None, found))
     preset = tuple(describe_preset(board))
-    return BoardView(board, layout, headings, groups, tuple(rows), tuple(namings), badges, preset, newest_record(board))
+    return BoardView(
+        board,
+        layout,
+        headings,
+        groups,
+        tuple(rows),
+        tuple(namings),
+        badges,
+        preset,
+        newest_record(board),
+        tuple(row_pictures(row, board_folder(board), results) for row in own),
+    )
 
 
 def board_folder(board: Board) -> str:

@@ -137,7 +137,7 @@ def test_the_published_site_is_the_rendering_of_its_records():
     folder = ROOT / "leaderboard"
     tasks = [load_task(path) for path in sorted(content_folder("tasks").glob("*.toml"))]
     found, results = boards(Store(folder / "results").records(), tasks), folder / "results"
-    pages = render_site(found, read_badges(results, tasks), Path("results"))
+    pages = render_site(found, read_badges(results, tasks), Path("results"), results)
     listed = (folder / LISTING).read_text().splitlines()
     assert sorted(pages) == listed, "render it: mae-bench submit leaderboard/results"
     stale = [name for name in listed if (folder / name).read_bytes() != pages[name]]
