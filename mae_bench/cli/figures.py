@@ -143,6 +143,8 @@ def _draw_pictures(
         path, task = store.path_of(record), by_name.get(record.task.name)
         weights = checkpoint_of(record, path, checkpoints)
         try:
+            if not path.exists():
+                raise UsageError("its file is not where a store would have it; give the store's own folder.")
             if task is None or record.preset not in task.presets:
                 raise UsageError("its task is not known here; give its file with --tasks.")
             if weights is None:

@@ -55,5 +55,7 @@ def test_what_cannot_be_drawn_again_is_said(make_record):
     Store(Path("results")).save(make_record())
     result = call("figures", "results", "--pictures")
     assert result.exit_code == 0 and "it has no checkpoint; name the store" in result.output
+    below = call("figures", "results/digits", "--pictures")
+    assert below.exit_code == 0 and "give the store's own folder" in below.output and not pictures("results")
     both = call("figures", "results", "--pictures", "--only", "samples")
     assert both.exit_code == 2 and "--pictures draws no figure" in both.output
