@@ -93,7 +93,7 @@ def test_an_executor_is_one_class(tmp_path: Path, digits_task: Task, record_of: 
 
 
 def test_a_tracker_is_one_class_of_an_installed_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """It takes notes of a job's epochs and scores, which a run gives it by its name alone."""
+    """It takes notes of a job's epochs, scores and pictures, which a run gives it by its name alone."""
     site = tmp_path / "site" / "diary-1.0.dist-info"
     site.mkdir(parents=True)
     (site / "METADATA").write_text("Metadata-Version: 2.1\nName: diary\nVersion: 1.0\n")
@@ -105,7 +105,10 @@ def test_a_tracker_is_one_class_of_an_installed_package(monkeypatch: pytest.Monk
     assert "to look at it in diary:\n  cat results/diary.txt\n" in invoke(*command)
     (record,) = Store(Path("results")).records()
     epochs, score = [f"{row.epoch} {row.train['loss']}" for row in record.training.curve], record.metrics["nll"].value
-    assert Path("results/diary.txt").read_text().splitlines() == [record.key, *epochs, f"nll {score}", "closed True"]
+    pictures = sorted(path.name for path in Path("results").rglob("*.png"))
+    assert pictures
+    notes = [record.key, *epochs, f"nll {score}", *pictures, "closed True"]
+    assert Path("results/diary.txt").read_text().splitlines() == notes
 
 
 DIARY = """
@@ -125,7 +128,7 @@ class Diary:
         self.write(f"nll {values['score/nll']}")
 
     def show(self, epoch, name, picture):
-        self.write(f"{name} {picture}")
+        self.write(picture.name)
 
     def close(self, *, finished):
         self.write(f"closed {finished}")
