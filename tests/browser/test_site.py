@@ -261,7 +261,7 @@ def test_a_phone_shows_model_and_score_first(open_page):
 
 def test_pointing_at_a_mark_names_its_row_and_clicking_selects_it_everywhere(open_page):
     page = open_page(MNIST)
-    group = page.locator("#plot-rate-distortion .series.look-one-layer")
+    group = page.locator("#plot-rate-distortion .series.look-one-layer[data-row^='resnet_vae']")
     key = group.get_attribute("data-row")
     dot = group.locator(".dot").first
     dot.hover()
