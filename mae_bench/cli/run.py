@@ -123,10 +123,8 @@ def run(
     from mae_bench.trackers.follower_process import check_trackers
     from mae_bench.trackers.registry import check_names
 
-    store, names = (
-        Store(absolute(output_dir)),
-        check_names(trackers),
-    )  # before any model could change the directory that it is relative to
+    store = Store(absolute(output_dir))  # before any model could change the directory that it is relative to
+    names = check_names(trackers)
     jobs = _plan_jobs(context, models=models, tasks=tasks, suite=suite, preset=preset, seeds=seeds)
     remedy = f"{OVERWRITE_OPTION} always runs them anew"
     preparation = Preparation(jobs, store, settings, overwrite_strategy, remedy)

@@ -94,7 +94,7 @@ class RecordedStep:
 
     @torch.no_grad()
     def _loss_as_it_is(self, x: Tensor) -> float:
-        """What the model's loss is for the next step, which finds buffers and random states as if it were not asked."""
+        """What the model's loss is for the next step, which finds buffers and torch's random states as if unasked."""
         buffers = [(buffer, buffer.clone()) for buffer in self._adapter.buffers()]
         with torch.random.fork_rng(devices=[x.device]):
             value = float(self._loss(x).total)

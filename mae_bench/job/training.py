@@ -117,14 +117,12 @@ class TrainingLoop:
 
     def _step(self, x: Tensor) -> None:
         for group in self.optimiser.param_groups:
-            if self.recording:
+            if self.recorded:
                 group["lr"].fill_(self.state.learning_rate)
             else:
                 group["lr"] = self.state.learning_rate
-        if self.recorded is None:
-            loss = self._update(x)
-        else:
-            loss = self.recorded(x, check=self.state.batch in {0, self.batches - 1})
+        ends = self.state.batch in {0, self.batches - 1}
+        loss = self.recorded(x, check=ends) if self.recorded else self._update(x)
         self.state.learning_rate *= self.settings.learning_rate_decay
         self.state.step += 1
         self.unread.append((loss.total.detach(), {name: term.detach() for name, term in loss.terms.items()}))
